@@ -1,0 +1,126 @@
+"""The errors that a user or a caller can meet.
+
+::
+
+    CrackerjackError
+    ├── UsageError
+    │   └── InvalidJobId
+    ├── ConfigError
+    └── StoreError
+        ├── JobExists
+        ├── UnknownJob
+        ├── JobEnded
+        ├── StoreUnavailable
+        └── StoreTooNew
+
+Each carries its data as attributes; ``str(error)`` is the sentence for a person, with what to do
+next. The command line prints it and exits with 2; nothing else needs a traceback.
+"""
+
+from __future__ import annotations
+
+
+class CrackerjackError(Exception):
+    """A condition that is explained to the user in one sentence, never with a traceback."""
+
+
+class UsageError(CrackerjackError):
+    """What was asked for cannot be done; the message says what to ask for instead."""
+
+
+class InvalidJobId(UsageError):
+    """A job id outside the allowed alphabet."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__(text)
+        self.text = text
+
+    def __str__(self) -> str:
+        return (
+            f"invalid job id {self.text[:80]!r}: use a UUID or 1-64 characters of A-Z a-z 0-9 _ -"
+        )
+
+
+class ConfigError(CrackerjackError):
+    """A configuration file that cannot be used."""
+
+    def __init__(self, where: str, problem: str, hint: str = "") -> None:
+        super().__init__(where, problem, hint)
+        self.where = where
+        """File, and line and column or key where known: ``pyproject.toml:3:7``."""
+        self.problem = problem
+        self.hint = hint
+
+    def __str__(self) -> str:
+        hint = f" ({self.hint})" if self.hint else ""
+        return f"{self.where}: {self.problem}{hint}"
+
+
+class StoreError(CrackerjackError):
+    """The event log refused something."""
+
+
+class JobExists(StoreError):
+    """A job id names one run for ever."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(job_id)
+        self.job_id = job_id
+
+    def __str__(self) -> str:
+        return (
+            f"job {self.job_id} exists already: a job id names one run for ever. "
+            f"Choose another --job-id, or see `crackerjack show {self.job_id}`"
+        )
+
+
+class UnknownJob(StoreError):
+    """No job has this id."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(job_id)
+        self.job_id = job_id
+
+    def __str__(self) -> str:
+        return f"no job {self.job_id} in this store; `crackerjack jobs` lists those there are"
+
+
+class JobEnded(StoreError):
+    """The job's log has its terminal event; nothing comes after it."""
+
+    def __init__(self, job_id: str, terminal: str) -> None:
+        super().__init__(job_id, terminal)
+        self.job_id = job_id
+        self.terminal = terminal
+
+    def __str__(self) -> str:
+        return f"job {self.job_id} has ended ({self.terminal})"
+
+
+class StoreUnavailable(StoreError):
+    """The store cannot be opened, read or written: corrupt, locked, read-only, disk full."""
+
+    def __init__(self, path: str, problem: str, hint: str) -> None:
+        super().__init__(path, problem, hint)
+        self.path = path
+        self.problem = problem
+        self.hint = hint
+
+    def __str__(self) -> str:
+        return f"the store {self.path} {self.problem}: {self.hint}"
+
+
+class StoreTooNew(StoreError):
+    """A newer crackerjack wrote this store."""
+
+    def __init__(self, path: str, found: int, supported: int) -> None:
+        super().__init__(path, found, supported)
+        self.path = path
+        self.found = found
+        self.supported = supported
+
+    def __str__(self) -> str:
+        return (
+            f"the store {self.path} has version {self.found}, this crackerjack knows up to "
+            f"{self.supported}: upgrade crackerjack, or set CRACKERJACK_STATE_DIR to another directory"
+        )

@@ -1,0 +1,109 @@
+"""The contract of an event log: append-only, ordered, durable; every reader is a cursor."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from typing import Protocol
+
+import msgspec
+
+from crackerjack.events.event import Draft, WorkflowEvent
+from crackerjack.types import JobId
+
+
+class JobHeader(msgspec.Struct, frozen=True, kw_only=True):
+    """What the log knows of a job beside its events."""
+
+    job_id: JobId
+    project: str
+    """Absolute path."""
+    workflow: str
+    created: float
+    """Seconds since the epoch."""
+    owner: str
+    """The process that writes this job: ``host:pid:start``."""
+
+
+class JobEntry(msgspec.Struct, frozen=True, kw_only=True):
+    """A job as the log holds it now."""
+
+    header: JobHeader
+    head: int
+    """The `seq` of its last event; 0 before the first."""
+    terminal: str | None
+    """The type of the terminal event, None while the job goes on."""
+    updated: float
+    """When its last event was committed or its lease renewed, seconds since the epoch."""
+    lease_expires: float
+    cancel_requested: bool
+
+
+class EventLog(Protocol):
+    """Holds the events of every job; shared by all projects and processes of one user.
+
+    *Order.* The log gives each event of a job the next `seq`: 1, 2, 3, ... A batch is committed whole
+    or not at all; what :meth:`read` returns was committed, and stays so after any crash of a process.
+    Batches with a terminal event are synced to the disk before :meth:`append` returns.
+
+    *Who serialises.* Every method may be called from any thread. Each job has one writing process,
+    its owner; another that takes the job over (:meth:`take_over`) fences the first one out, whose
+    next append raises :exc:`JobEnded` or :exc:`StoreUnavailable`.
+
+    *Failure.* :exc:`StoreUnavailable` when nothing of the batch was written (disk full, read-only,
+    locked, corrupt); :exc:`UnknownJob`; :exc:`JobEnded` for an append after the terminal event.
+    """
+
+    def create_job(self, header: JobHeader, lease_expires: float) -> None:
+        """Open a log for a new job; raises :exc:`JobExists`."""
+        ...
+
+    def append(self, drafts: Sequence[Draft], *, owner: str) -> list[WorkflowEvent]:
+        """Commit the drafts, in order, and return the events. Drafts of several jobs may mix."""
+        ...
+
+    def read(self, job_id: JobId, after: int, limit: int) -> list[WorkflowEvent]:
+        """The next events of a job, at most `limit`, with ``seq > after``; empty at the head."""
+        ...
+
+    def read_all(self, after: int, limit: int) -> list[tuple[int, WorkflowEvent]]:
+        """The next events of every job in the order of commit, each with its position.
+
+        Positions increase and are never reused; start with ``after=0``.
+        """
+        ...
+
+    def position(self) -> int:
+        """The position of the last event committed; 0 for an empty log."""
+        ...
+
+    def job(self, job_id: JobId) -> JobEntry:
+        """Raises :exc:`UnknownJob`."""
+        ...
+
+    def jobs(self, *, project: str | None = None, limit: int = 1000) -> list[JobEntry]:
+        """Newest first."""
+        ...
+
+    def latest(self, project: str, event_types: Collection[str], limit: int) -> list[WorkflowEvent]:
+        """The last events of these types in the project's jobs, newest first."""
+        ...
+
+    def renew_lease(self, job_id: JobId, *, owner: str, expires: float) -> bool:
+        """Prolong the lease; False when the job is no longer this owner's, or has ended."""
+        ...
+
+    def take_over(self, job_id: JobId, *, old_owner: str, new_owner: str, expires: float) -> bool:
+        """Become the owner of a job that goes on and is still `old_owner`'s; False if it is not."""
+        ...
+
+    def request_cancel(self, job_id: JobId) -> bool:
+        """Ask the owner to stop; False when the job has ended. Raises :exc:`UnknownJob`."""
+        ...
+
+    def delete_jobs(self, job_ids: Collection[JobId]) -> int:
+        """Forget whole jobs that have ended, with their events; returns how many."""
+        ...
+
+    def close(self) -> None:
+        """Release files and connections; the log is not used after this."""
+        ...
