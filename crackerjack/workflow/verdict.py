@@ -1,0 +1,76 @@
+"""What a run comes to: the exit code and the sentence, from what its parts found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Final
+
+import msgspec
+
+from crackerjack.types import ExitCode, HookStatus
+
+_BROKEN: Final = frozenset(
+    {
+        HookStatus.TIMED_OUT,
+        HookStatus.TOOL_MISSING,
+        HookStatus.TOOL_ERROR,
+        HookStatus.INCONCLUSIVE,
+    }
+)
+"""The tool did not look, or not to the end: no evidence either way."""
+
+GOOD: Final = frozenset({HookStatus.PASSED, HookStatus.FIXED, HookStatus.SKIPPED})
+"""What ends in a ``*_completed`` event; everything else in a ``*_failed`` one."""
+
+
+class Part(msgspec.Struct, frozen=True, kw_only=True):
+    """How one hook, the cleaning or the tests ended."""
+
+    name: str
+    status: HookStatus
+    reason: str = ""
+    findings: int = 0
+    fixed: int = 0
+    """Files changed."""
+    tests_failed: int = 0
+
+
+class Verdict(msgspec.Struct, frozen=True, kw_only=True):
+    """The outcome of a run that was not interrupted."""
+
+    exit_code: ExitCode
+    reason: str
+    findings: int
+    fixed: int
+    tests_failed: int
+
+
+def judge(parts: Iterable[Part], *, nothing_to_do: str = "") -> Verdict:
+    """Sum up the parts of a run, the last word of each.
+
+    Findings and failing tests weigh more than broken tools; a run in which nothing was looked at is
+    never passed. `nothing_to_do` is the reason why that is as it should be, say that no file changed.
+    """
+    final = {part.name: part for part in parts}
+    counts = {
+        "findings": sum(part.findings for part in final.values()),
+        "fixed": sum(part.fixed for part in final.values()),
+        "tests_failed": sum(part.tests_failed for part in final.values()),
+    }
+
+    def named(*statuses: HookStatus) -> str:
+        return ", ".join(name for name, part in final.items() if part.status in statuses)
+
+    if failed := named(HookStatus.FAILED):
+        return Verdict(exit_code=ExitCode.FINDINGS, reason=f"failed: {failed}", **counts)
+    if broken := named(*_BROKEN):
+        return Verdict(exit_code=ExitCode.TOOL, reason=f"could not be run: {broken}", **counts)
+    if named(HookStatus.PASSED, HookStatus.FIXED):
+        return Verdict(exit_code=ExitCode.PASSED, reason="", **counts)
+    if nothing_to_do:
+        return Verdict(exit_code=ExitCode.PASSED, reason=nothing_to_do, **counts)
+    return Verdict(
+        exit_code=ExitCode.USAGE,
+        reason="nothing was checked: no hook found a file to look at; `crackerjack hooks` says why",
+        **counts,
+    )
