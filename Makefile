@@ -1,0 +1,78 @@
+# Everything a contributor does here. The first target that needs it makes the environment, from the
+# pins and hashes in requirements/dev.txt. Written for POSIX sh and GNU Make 3.81, which macOS brings.
+
+PYTHON := python3.13 python3.12 python3.11 python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+PIP_INSTALL := -m pip --disable-pip-version-check install --quiet
+
+PROJECT := .
+ARGS :=
+PYTEST_ARGS := -n 2 --dist worksteal
+
+.NOTPARALLEL:
+.PHONY: help run test test-all lint format typecheck check-self pytest other-pythons bench soak lock clean
+
+help: ## Say what there is to do
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
+
+run: $(READY) ## Run crackerjack here, or in PROJECT=dir; more options in ARGS="..."
+	@$(BIN)/crackerjack run --project "$(PROJECT)" $(ARGS)
+
+test: lint typecheck check-self other-pythons pytest ## All that must pass before a change lands
+
+lint: $(READY)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+format: $(READY) ## Let ruff fix and format what it can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+typecheck: $(READY)
+	$(BIN)/mypy
+
+check-self: $(READY)
+	$(BIN)/crackerjack run --check
+
+pytest: $(READY) ## The tests alone, with PYTEST_ARGS="..."
+	$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+# The interpreters that are not here are not an error: a contributor rarely has them all.
+other-pythons: $(READY)
+	@for version in 3.11 3.12 3.13; do \
+	    if $(BIN)/python -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$$version')"; then continue; fi; \
+	    if ! scripts/find-python python$$version >/dev/null 2>&1; then echo "Python $$version is not installed: not tested with it"; continue; fi; \
+	    $(MAKE) pytest PYTHON=python$$version VENV=.venv-$$version PYTEST_ARGS='$(PYTEST_ARGS) -m "not slow"' || exit; \
+	done
+
+bench: $(READY) .venv-bench/.ready ## Measure against the other runners, in ratios
+	$(BIN)/python -m benches $(ARGS)
+
+soak: $(READY) ## The property tests again, for much longer
+	$(BIN)/python -m pytest $(PYTEST_ARGS) --hypothesis-profile=soak -m "soak or not soak" $(ARGS)
+
+lock: ## Resolve requirements/dev.txt anew; ARGS=--upgrade for newer versions
+	@test -x .venv-lock/bin/uv || { python=$$(scripts/find-python $(PYTHON)) && "$$python" -m venv .venv-lock \
+	    && .venv-lock/bin/python $(PIP_INSTALL) uv; }
+	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	    --no-emit-index-url --no-annotate --no-header pyproject.toml --group dev -o requirements/dev.txt $(ARGS)
+
+clean: ## Remove the environments and all that was built or cached here
+	rm -rf .venv .venv-* build dist htmlcov .coverage .coverage.* .hypothesis .*_cache
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(READY): requirements/dev.txt pyproject.toml
+	@if ! $(BIN)/python -c 'import pip' 2>/dev/null; then \
+	    python=$$(scripts/find-python $(PYTHON)) && echo "Setting up $(VENV) with $$python: once, about a minute" \
+	    && "$$python" -m venv --clear $(VENV); \
+	fi
+	@$(BIN)/python $(PIP_INSTALL) --require-hashes --requirement requirements/dev.txt
+	@$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv-bench/.ready: benches/requirements.txt
+	@test -x .venv-bench/bin/python || { python=$$(scripts/find-python $(PYTHON)) && "$$python" -m venv .venv-bench; }
+	@.venv-bench/bin/python $(PIP_INSTALL) --requirement benches/requirements.txt
+	@touch $@
