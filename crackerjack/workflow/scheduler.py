@@ -2,7 +2,8 @@
 
 Readers run side by side, the longest expected one first, so that no long one is left for the end
 (Graham's LPT rule). A waiting writer lets the running readers finish, starts no new ones, and then
-runs alone; writers go in the order in which they were added.
+runs alone; of several, the one of the lowest rank. Urgent tasks go before all others: they open
+steps, and with them the tasks to choose from.
 """
 
 from __future__ import annotations
@@ -21,8 +22,11 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
     needs: frozenset[str] = frozenset()
     """Keys that must be marked first."""
     writes: bool = False
+    rank: int = 0
+    """The order of writers."""
+    urgent: bool = False
     expected: float = 0.0
-    """Seconds; what is expected to take longest starts first."""
+    """Seconds; the reader that is expected to take longest starts first."""
 
 
 class Scheduler:
@@ -104,9 +108,12 @@ class Scheduler:
         if self._writing:
             return None
         ready = [task for task in self._waiting if task.needs <= self._marked]
-        writer = next((task for task in ready if task.writes), None)
-        if writer is not None:
-            return None if self._readers else writer
+        urgent = next((task for task in ready if task.urgent), None)
+        if urgent is not None:
+            return urgent
+        writers = [task for task in ready if task.writes]
+        if writers:
+            return None if self._readers else min(writers, key=lambda task: task.rank)
         return max(ready, key=lambda task: task.expected, default=None)
 
     def _done(self, task: Task) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection
 from typing import Final
 
 import msgspec
@@ -45,21 +45,20 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     tests_failed: int
 
 
-def judge(parts: Iterable[Part], *, nothing_to_do: str = "") -> Verdict:
-    """Sum up the parts of a run, the last word of each.
+def judge(parts: Collection[Part], *, nothing_to_do: str = "") -> Verdict:
+    """Sum up the parts of a run.
 
     Findings and failing tests weigh more than broken tools; a run in which nothing was looked at is
     never passed. `nothing_to_do` is the reason why that is as it should be, say that no file changed.
     """
-    final = {part.name: part for part in parts}
     counts = {
-        "findings": sum(part.findings for part in final.values()),
-        "fixed": sum(part.fixed for part in final.values()),
-        "tests_failed": sum(part.tests_failed for part in final.values()),
+        "findings": sum(part.findings for part in parts),
+        "fixed": sum(part.fixed for part in parts),
+        "tests_failed": sum(part.tests_failed for part in parts),
     }
 
     def named(*statuses: HookStatus) -> str:
-        return ", ".join(name for name, part in final.items() if part.status in statuses)
+        return ", ".join(part.name for part in parts if part.status in statuses)
 
     if failed := named(HookStatus.FAILED):
         return Verdict(exit_code=ExitCode.FINDINGS, reason=f"failed: {failed}", **counts)

@@ -1,0 +1,39 @@
+"""The command line: the one place where an error becomes a sentence and an exit code."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+from typing import cast
+
+from crackerjack.cli.parser import Command, parse
+from crackerjack.errors import CrackerjackError
+from crackerjack.types import ExitCode
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns the exit code, and raises :exc:`SystemExit` for usage and help."""
+    arguments = parse(sys.argv[1:] if argv is None else argv)
+    module, _, function = arguments.entry.partition(":")
+    try:
+        command = cast(Command, getattr(import_module(module), function))
+        exit_code = command(arguments)
+        sys.stdout.flush()
+    except CrackerjackError as error:
+        print(f"crackerjack: error: {error}", file=sys.stderr)
+        return ExitCode.USAGE
+    except BrokenPipeError:
+        _forget_stdout()
+        return ExitCode.INTERRUPTED
+    except KeyboardInterrupt:
+        return ExitCode.INTERRUPTED
+    return exit_code
+
+
+def _forget_stdout() -> None:
+    """Point stdout nowhere: its reader is gone, and the flush at exit must not fail again."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)

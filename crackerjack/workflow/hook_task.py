@@ -1,0 +1,181 @@
+"""One hook as a task of a step: what it does becomes events, how it ended becomes a part."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Final
+
+from crackerjack.events.payload import (
+    DiagnosticFound,
+    EventType,
+    FileFixed,
+    HookEnded,
+    HookOutput,
+    HookStarted,
+)
+from crackerjack.hooks.hook import HookResult
+from crackerjack.hooks.selection import PlannedHook
+from crackerjack.types import HookStatus
+from crackerjack.workflow.open_step import OpenStep
+from crackerjack.workflow.run import Limit
+from crackerjack.workflow.scheduler import Task
+from crackerjack.workflow.staleness import Looked
+from crackerjack.workflow.verdict import GOOD, Part
+
+_WORTH_RETRYING: Final = frozenset(
+    {HookStatus.TIMED_OUT, HookStatus.TOOL_ERROR, HookStatus.INCONCLUSIVE}
+)
+
+
+class HookTask:
+    """Runs one hook, with the retries of its step, once: a re-run is another task."""
+
+    def __init__(
+        self, step: OpenStep, entry: PlannedHook, *, writes: bool, rerun: bool = False
+    ) -> None:
+        self._step = step
+        self._run = step.run
+        self._step_id = step.step.step_id
+        self._entry = entry
+        self._name = entry.hook.name
+        self._writes = writes
+        self._rerun = rerun
+
+    def queue(self, rank: int = 0) -> None:
+        """Hand the task to the step."""
+        key = f"{self._step_id}:{self._name}" + (":again" if self._rerun else "")
+        self._step.queue(
+            Task(
+                key=key,
+                run=self._execute,
+                writes=self._writes,
+                rank=rank,
+                expected=self._run.expected(self._name) or 0.0,
+            )
+        )
+
+    def _execute(self) -> None:
+        saw = self._run.staleness.now()
+        attempt = 1
+        result = self._attempt(attempt)
+        while (
+            result.status in _WORTH_RETRYING
+            and attempt <= self._step.step.retries
+            and not self._run.why_stopped()
+        ):
+            attempt += 1
+            result = self._attempt(attempt)
+        self._judge(result)
+        if self._entry.runs and not self._rerun:
+            self._run.staleness.looked(
+                Looked(name=self._name, saw=saw, concerns=self._concerned_by, again=self._again)
+            )
+        self._step.task_ended(
+            ok=result.status in GOOD, wrote=result.changed if self._writes else None
+        )
+
+    def _attempt(self, attempt: int) -> HookResult:
+        self._run.publish(
+            EventType.HOOK_EXECUTION_STARTED,
+            HookStarted(
+                step_id=self._step_id,
+                hook=self._name,
+                expected=self._run.expected(self._name),
+                attempt=attempt,
+                rerun=self._rerun,
+            ),
+        )
+        result = self._result()
+        self._publish_found(result)
+        success = result.status in GOOD
+        self._run.publish(
+            EventType.HOOK_EXECUTION_COMPLETED if success else EventType.HOOK_EXECUTION_FAILED,
+            HookEnded(
+                step_id=self._step_id,
+                hook=self._name,
+                success=success,
+                duration=result.duration,
+                status=result.status,
+                cached=result.cached,
+                findings=len(result.diagnostics),
+                files=result.files,
+                fixed=len(result.changed),
+                exit_code=result.exit_code,
+                reason=result.reason,
+                tool_version=result.tool_version,
+                attempt=attempt,
+                rerun=self._rerun,
+            ),
+        )
+        return result
+
+    def _result(self) -> HookResult:
+        if stopped := self._run.why_stopped():
+            return self._not_begun(HookStatus.SKIPPED, stopped)
+        own = Limit(self._entry.hook.timeout, f"hook {self._name}")
+        limit = self._run.limit(self._step.step, self._step.started, own)
+        if limit.seconds <= 0:
+            return self._not_begun(
+                HookStatus.TIMED_OUT, f"not begun: {limit.said_by} was out of time"
+            )
+        return self._run.project.run_hook(
+            self._entry,
+            fix=self._writes,
+            limit=limit.seconds,
+            limited_by=limit.said_by,
+            on_output=self._publish_output,
+        )
+
+    def _not_begun(self, status: HookStatus, reason: str) -> HookResult:
+        return HookResult(hook=self._name, status=status, duration=0.0, reason=reason)
+
+    def _publish_output(self, stream: str, text: str) -> None:
+        self._run.publish(
+            EventType.HOOK_OUTPUT,
+            HookOutput(step_id=self._step_id, hook=self._name, stream=stream, text=text),
+        )
+
+    def _publish_found(self, result: HookResult) -> None:
+        for path in result.changed:
+            self._run.publish(
+                EventType.FILE_FIXED, FileFixed(step_id=self._step_id, hook=self._name, path=path)
+            )
+        for found in result.diagnostics:
+            self._run.publish(
+                EventType.DIAGNOSTIC_FOUND,
+                DiagnosticFound(
+                    step_id=self._step_id,
+                    hook=self._name,
+                    path=found.path,
+                    line=found.line,
+                    column=found.column,
+                    code=found.code,
+                    severity=found.severity,
+                    message=found.message,
+                    fixable=found.fixable,
+                    fingerprint=found.fingerprint,
+                ),
+            )
+
+    def _judge(self, result: HookResult) -> None:
+        """Add the hook's part to the verdict; a clean re-run leaves a fixed hook ``fixed``."""
+        earlier = self._run.part(self._name) if self._rerun else None
+        fixed = earlier.fixed if earlier is not None else len(result.changed)
+        status = result.status
+        if fixed and status is HookStatus.PASSED:
+            status = HookStatus.FIXED
+        self._run.add_part(
+            Part(
+                name=self._name,
+                status=status,
+                reason=result.reason,
+                findings=len(result.diagnostics),
+                fixed=fixed,
+            )
+        )
+
+    def _concerned_by(self, changed: Collection[str]) -> bool:
+        return self._run.project.concerns(self._entry, changed)
+
+    def _again(self, step: OpenStep) -> None:
+        HookTask(step, self._entry, writes=False, rerun=True).queue()

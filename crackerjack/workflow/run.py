@@ -1,0 +1,113 @@
+"""What the steps of one run share: the project, the clock, the log's pen, and what was found."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from crackerjack.config import Config
+from crackerjack.events.payload import EventType, Payload
+from crackerjack.hooks.process import Cancellation
+from crackerjack.hooks.project import Project
+from crackerjack.types import JobId
+from crackerjack.workflow.options import RunOptions
+from crackerjack.workflow.scheduler import Scheduler
+from crackerjack.workflow.staleness import Staleness
+from crackerjack.workflow.verdict import GOOD, Part
+from crackerjack.workflow.workflow import Step, Workflow
+
+Publish = Callable[[EventType, Payload], None]
+
+
+class Limit(msgspec.Struct, frozen=True):
+    """How long something may take, and who says so."""
+
+    seconds: float
+    said_by: str
+
+
+class History(msgspec.Struct, frozen=True):
+    """What earlier runs of the project tell this one."""
+
+    expected: Mapping[str, float] = {}
+    """Hook, or phase, -> seconds."""
+    best_coverage: float | None = None
+    """Percent."""
+
+
+class Run:
+    """One run of one workflow on one project; its steps and their tasks all hold it."""
+
+    def __init__(
+        self,
+        *,
+        job_id: JobId,
+        config: Config,
+        options: RunOptions,
+        workflow: Workflow,
+        history: History,
+        publish: Publish,
+        project: Project,
+        cancel: Cancellation,
+    ) -> None:
+        self.job_id: Final = job_id
+        self.config: Final = config
+        self.options: Final = options
+        self.workflow: Final = workflow
+        self.history: Final = history
+        self.publish: Final = publish
+        self.project: Final = project
+        self.cancel: Final = cancel
+        self.scheduler: Final = Scheduler(config.jobs or project.cores)
+        self.started: Final = time.monotonic()
+        self.staleness: Final = Staleness()
+        self._parts: dict[str, Part] = {}
+        self._lock: Final = threading.Lock()
+
+    def add_part(self, part: Part) -> None:
+        """Keep how something ended; the last word on a name counts."""
+        with self._lock:
+            self._parts[part.name] = part
+
+    def part(self, name: str) -> Part | None:
+        """How this ended, None while it has not."""
+        with self._lock:
+            return self._parts.get(name)
+
+    def parts(self) -> list[Part]:
+        """How everything ended that has."""
+        with self._lock:
+            return list(self._parts.values())
+
+    def why_stopped(self) -> str:
+        """Why what has not begun shall not begin; empty while the run goes on."""
+        if self.cancel.is_set:
+            return "interrupted"
+        if self.config.fail_fast:
+            failed = next((part.name for part in self.parts() if part.status not in GOOD), "")
+            if failed:
+                return f"--fail-fast: {failed} failed"
+        return ""
+
+    def limit(self, step: Step, step_started: float, own: Limit) -> Limit:
+        """The nearest of the run's, the workflow's, the step's and one's own limit."""
+        now = time.monotonic()
+        limits = [own, Limit(self.started + self.config.timeout - now, "the run")]
+        if self.workflow.timeout is not None:
+            limits.append(Limit(self.started + self.workflow.timeout - now, "the workflow"))
+        if step.timeout is not None:
+            limits.append(Limit(step_started + step.timeout - now, f"step {step.name}"))
+        return min(limits, key=lambda limit: limit.seconds)
+
+    def expected(self, name: str) -> float | None:
+        """Seconds that this hook or phase will take, None without a history."""
+        return self.history.expected.get(name)
+
+
+def settled(step_names: Iterable[str]) -> frozenset[str]:
+    """The keys that are marked when these steps will write no more."""
+    return frozenset(f"settled:{name}" for name in step_names)
