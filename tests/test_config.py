@@ -1,0 +1,88 @@
+"""Configuration: where it comes from, and errors that say what, where and what to do."""
+
+from pathlib import Path
+
+import pytest
+
+from crackerjack.config import find_project, load_config, state_dir
+from crackerjack.errors import ConfigError, UsageError
+
+
+def test_a_project_without_pyproject_has_the_defaults(tmp_path: Path) -> None:
+    config = load_config(str(tmp_path), environment={}, overrides={})
+    assert config.workflow == "standard"
+    assert config.check is False
+    assert config.pyproject == {}
+    assert set(config.origins.values()) == {"default"}
+
+
+def test_every_value_knows_its_origin(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("[tool.crackerjack]\njobs = 3\ntimeout = 60\n")
+    config = load_config(str(tmp_path), environment={"CI": "true"}, overrides={"timeout": 9.0})
+    assert (config.jobs, config.origins["jobs"]) == (3, "pyproject.toml")
+    assert (config.timeout, config.origins["timeout"]) == (9.0, "command line")
+    assert (config.check, config.origins["check"]) == (True, "environment (CI)")
+
+
+@pytest.mark.parametrize("ci", ["", "0", "false"])
+def test_ci_switched_off_is_off(tmp_path: Path, ci: str) -> None:
+    assert load_config(str(tmp_path), environment={"CI": ci}, overrides={}).check is False
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("x = = 3", "pyproject.toml:1:5: not valid TOML"),
+        (
+            "[tool.crackerjack]\nworkflw = 'x'",
+            (
+                "pyproject.toml:2: tool.crackerjack.workflw: unknown key 'workflw' "
+                "(did you mean 'workflow'?)"
+            ),
+        ),
+        (
+            "[tool.crackerjack]\n\njobs = 'two'",
+            "pyproject.toml:3: tool.crackerjack.jobs: expected int, got str",
+        ),
+        ("[tool.crackerjack]\njobs = -1", "pyproject.toml:2: tool.crackerjack.jobs"),
+        (
+            "[tool.crackerjack.hooks.mine]\ntimout = 3",
+            (
+                "pyproject.toml:2: tool.crackerjack.hooks.*.timout: unknown key 'timout' "
+                "(did you mean 'timeout'?)"
+            ),
+        ),
+        ("[tool]\ncrackerjack = 3", "pyproject.toml: tool.crackerjack: expected a table"),
+    ],
+)
+def test_bad_configuration_is_one_clear_sentence(tmp_path: Path, text: str, sentence: str) -> None:
+    (tmp_path / "pyproject.toml").write_text(text)
+    with pytest.raises(ConfigError) as caught:
+        load_config(str(tmp_path), environment={}, overrides={})
+    assert str(caught.value).startswith(sentence)
+
+
+def test_bytes_that_are_not_utf8_are_explained(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_bytes(b"name = '\xe9'")
+    with pytest.raises(ConfigError, match="byte 8 is not UTF-8"):
+        load_config(str(tmp_path), environment={}, overrides={})
+
+
+def test_the_project_is_the_nearest_one_upwards(tmp_path: Path) -> None:
+    (tmp_path / ".git").mkdir()
+    inner = tmp_path / "inner"
+    below = inner / "src" / "package"
+    below.mkdir(parents=True)
+    assert find_project(str(below)) == str(tmp_path)
+    (inner / "pyproject.toml").write_text("")
+    assert find_project(str(below)) == str(inner)
+
+
+def test_a_directory_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="no such directory"):
+        find_project(str(tmp_path / "nowhere"))
+
+
+def test_the_state_directory_follows_the_environment(tmp_path: Path) -> None:
+    assert state_dir({"CRACKERJACK_STATE_DIR": str(tmp_path)}) == str(tmp_path)
+    assert state_dir({"XDG_STATE_HOME": "/x"}) == "/x/crackerjack"
