@@ -6,6 +6,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 PIP_INSTALL := -m pip --disable-pip-version-check install --quiet
+UV_COMPILE := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
+    --generate-hashes --no-emit-index-url --no-annotate --no-header
 
 PROJECT := .
 ARGS :=
@@ -53,11 +55,11 @@ bench: $(READY) .venv-bench/.ready ## Measure against the other runners, in rati
 soak: $(READY) ## The property tests again, for much longer
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --hypothesis-profile=soak -m "soak or not soak" $(ARGS)
 
-lock: ## Resolve requirements/dev.txt anew; ARGS=--upgrade for newer versions
+lock: ## Resolve the pinned requirements anew; ARGS=--upgrade for newer versions
 	@test -x .venv-lock/bin/uv || { python=$$(scripts/find-python $(PYTHON)) && "$$python" -m venv .venv-lock \
 	    && .venv-lock/bin/python $(PIP_INSTALL) uv; }
-	.venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	    --no-emit-index-url --no-annotate --no-header pyproject.toml --group dev -o requirements/dev.txt $(ARGS)
+	$(UV_COMPILE) pyproject.toml --group dev -o requirements/dev.txt $(ARGS)
+	$(UV_COMPILE) benches/requirements.in -o benches/requirements.txt $(ARGS)
 
 clean: ## Remove the environments and all that was built or cached here
 	rm -rf .venv .venv-* build dist htmlcov .coverage .coverage.* .hypothesis .*_cache
@@ -74,5 +76,5 @@ $(READY): requirements/dev.txt pyproject.toml
 
 .venv-bench/.ready: benches/requirements.txt
 	@test -x .venv-bench/bin/python || { python=$$(scripts/find-python $(PYTHON)) && "$$python" -m venv .venv-bench; }
-	@.venv-bench/bin/python $(PIP_INSTALL) --requirement benches/requirements.txt
+	@.venv-bench/bin/python $(PIP_INSTALL) --require-hashes --requirement benches/requirements.txt
 	@touch $@
