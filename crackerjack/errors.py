@@ -10,6 +10,7 @@
         ├── JobExists
         ├── UnknownJob
         ├── JobEnded
+        ├── FutureCursor
         ├── StoreUnavailable
         └── StoreTooNew
 
@@ -95,6 +96,22 @@ class JobEnded(StoreError):
 
     def __str__(self) -> str:
         return f"job {self.job_id} has ended ({self.terminal})"
+
+
+class FutureCursor(StoreError):
+    """A cursor beyond the last event of its job: it was never given out for this log."""
+
+    def __init__(self, job_id: str, since: int, head: int) -> None:
+        super().__init__(job_id, since, head)
+        self.job_id = job_id
+        self.since = since
+        self.head = head
+
+    def __str__(self) -> str:
+        return (
+            f"job {self.job_id} has {self.head} events, none after {self.since}: "
+            f"ask for --since 0 to {self.head}"
+        )
 
 
 class StoreUnavailable(StoreError):

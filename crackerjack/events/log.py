@@ -47,11 +47,16 @@ class EventLog(Protocol):
 
     *Who serialises.* Every method may be called from any thread. Each job has one writing process,
     its owner; another that takes the job over (:meth:`take_over`) fences the first one out, whose
-    next append raises :exc:`JobEnded` or :exc:`StoreUnavailable`.
+    next append raises :exc:`JobEnded` with the new owner's name.
 
     *Failure.* :exc:`StoreUnavailable` when nothing of the batch was written (disk full, read-only,
     locked, corrupt); :exc:`UnknownJob`; :exc:`JobEnded` for an append after the terminal event.
     """
+
+    @property
+    def store_id(self) -> str:
+        """Names this store for ever, so that a position of another store can be told."""
+        ...
 
     def create_job(self, header: JobHeader, lease_expires: float) -> None:
         """Open a log for a new job; raises :exc:`JobExists`."""
@@ -62,7 +67,10 @@ class EventLog(Protocol):
         ...
 
     def read(self, job_id: JobId, after: int, limit: int) -> list[WorkflowEvent]:
-        """The next events of a job, at most `limit`, with ``seq > after``; empty at the head."""
+        """The next events of a job, at most `limit`, with ``seq > after``; empty at the head.
+
+        Raises :exc:`UnknownJob`.
+        """
         ...
 
     def read_all(self, after: int, limit: int) -> list[tuple[int, WorkflowEvent]]:
@@ -80,12 +88,14 @@ class EventLog(Protocol):
         """Raises :exc:`UnknownJob`."""
         ...
 
-    def jobs(self, *, project: str | None = None, limit: int = 1000) -> list[JobEntry]:
-        """Newest first."""
+    def jobs(
+        self, *, project: str | None = None, unended: bool = False, limit: int = 1000
+    ) -> list[JobEntry]:
+        """Newest first; with `unended` only those without their terminal event."""
         ...
 
     def latest(self, project: str, event_types: Collection[str], limit: int) -> list[WorkflowEvent]:
-        """The last events of these types in the project's jobs, newest first."""
+        """The last events of these types in the project's jobs: newest job first, then newest event."""
         ...
 
     def renew_lease(self, job_id: JobId, *, owner: str, expires: float) -> bool:
