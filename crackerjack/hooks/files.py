@@ -1,0 +1,196 @@
+"""The project's files: which there are, and what is known of each without opening it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from crackerjack.errors import UsageError
+from crackerjack.hooks import git
+from crackerjack.hooks.patterns import PathPatterns, path_patterns
+
+TEMPORARY_PREFIX: Final = ".crackerjack-"
+"""Begins the name of every file that we write beside the user's; never part of a project."""
+
+_NOT_SOURCE: Final = frozenset({"__pycache__", "node_modules"})
+_BUILT: Final = frozenset({"build", "dist"})
+_ENVIRONMENT_MARKS: Final = frozenset({"pyvenv.cfg", "conda-meta"})
+
+
+class SourceFile(msgspec.Struct, frozen=True, gc=False):
+    """A regular file of the project, as :func:`os.lstat` saw it."""
+
+    path: str
+    """Relative to the project, ``/``-separated; bytes that are not UTF-8 as surrogates."""
+    size: int
+    """Bytes."""
+    mtime_ns: int
+    ctime_ns: int
+    inode: int
+    mode: int
+    """Permissions and type, as in `st_mode`."""
+
+
+class FileSet(msgspec.Struct, frozen=True):
+    """Files of one project, sorted by path."""
+
+    root: str
+    """Absolute path of the project directory."""
+    files: tuple[SourceFile, ...]
+    has_git: bool = False
+    """Whether git listed them."""
+    note: str = ""
+    """What the user should know of how they were found; empty when git listed them."""
+
+    @property
+    def paths(self) -> tuple[str, ...]:
+        """The path of each file."""
+        return tuple(file.path for file in self.files)
+
+    def select(self, patterns: Sequence[str]) -> FileSet:
+        """Return the files that one of the patterns names; see :class:`PathPatterns`."""
+        matches = path_patterns(tuple(patterns)).matches
+        kept = tuple(file for file in self.files if matches(file.path))
+        return msgspec.structs.replace(self, files=kept)
+
+    def refreshed(self, paths: Iterable[str]) -> FileSet:
+        """Return the set with these of its files looked at again, after something wrote to them."""
+        stale = set(paths)
+        files = [
+            file if file.path not in stale else look_at(self.root, file.path) for file in self.files
+        ]
+        return msgspec.structs.replace(self, files=tuple(file for file in files if file))
+
+
+def discover(
+    root: str,
+    *,
+    exclude: Sequence[str] = (),
+    changed_since: str | None = None,
+    changed_only: bool = False,
+) -> FileSet:
+    """Return the files of the project in `root`: those that git tracks or does not ignore.
+
+    Symbolic links are left out: what they point to is either in the project anyway, or not part of
+    it. A pattern of `exclude` that names a directory leaves out all below it. Where git cannot tell,
+    the directories are walked instead and `note` says so. With `changed_only`, files that differ from
+    HEAD, and with `changed_since` those that differ from where HEAD left that revision; these two
+    raise :exc:`UsageError` where git cannot tell.
+    """
+    root = os.path.abspath(root)
+    if not os.path.isdir(root):
+        raise UsageError(f"{root} is not a directory: name the project's directory with --project")
+    excluded = PathPatterns(exclude)
+    if changed_only or changed_since is not None:
+        names = git.changed_files(root, changed_since)
+        return _file_set(root, _seen(root, [names], excluded), has_git=True)
+    try:
+        return _file_set(root, _seen(root, git.listed_files(root), excluded), has_git=True)
+    except git.GitUnavailable as why:
+        note = f"{why}: looked at all files but those in hidden, build and environment directories"
+        return _file_set(root, walk(root, exclude), has_git=False, note=note)
+
+
+def look_at(root: str, path: str) -> SourceFile | None:
+    """Return the file as it is now; None when it is gone, no regular file, or one of ours."""
+    try:
+        seen = os.lstat(f"{root}/{path}")
+    except OSError:
+        return None
+    if not stat.S_ISREG(seen.st_mode) or TEMPORARY_PREFIX in path:
+        return None
+    return SourceFile(
+        path, seen.st_size, seen.st_mtime_ns, seen.st_ctime_ns, seen.st_ino, seen.st_mode
+    )
+
+
+def walk(root: str, exclude: Sequence[str] = ()) -> Iterator[SourceFile]:
+    """Yield the regular files below `root`, not following symbolic links.
+
+    Left out are hidden directories, virtual environments, caches and what a build leaves. A directory
+    that cannot be read is taken as empty.
+    """
+    excluded = PathPatterns(exclude)
+    pending = [""]
+    while pending:
+        directory = pending.pop()
+        try:
+            with os.scandir(os.path.join(root, directory)) as found:
+                entries = list(found)
+        except OSError:
+            continue
+        names = {entry.name for entry in entries}
+        if directory and _is_not_source(directory, names):
+            continue
+        for entry in entries:
+            path = f"{directory}/{entry.name}" if directory else entry.name
+            if excluded.matches(path):
+                continue
+            if entry.is_dir(follow_symlinks=False):
+                pending.append(path)
+            elif entry.is_file(follow_symlinks=False) and (file := look_at(root, path)):
+                yield file
+
+
+def content_digest(content: bytes) -> str:
+    """Return what identifies this content, as text."""
+    return hashlib.blake2b(content, digest_size=16).hexdigest()
+
+
+def _file_set(root: str, files: Iterable[SourceFile], *, has_git: bool, note: str = "") -> FileSet:
+    ordered = tuple(sorted(files, key=lambda file: file.path))
+    return FileSet(root, ordered, has_git, note)
+
+
+def _seen(
+    root: str, listings: Iterable[Sequence[str]], excluded: PathPatterns
+) -> Iterable[SourceFile]:
+    """Return those of git's names that are regular files now."""
+    found: dict[str, SourceFile] = {}
+    directories = _Directories(root, excluded)
+    for names in listings:
+        for path in names:
+            if not directories[path[: max(path.rfind("/"), 0)]] or excluded.matches(path):
+                continue
+            file = look_at(root, path)
+            if file is not None:
+                found[path] = file
+    return found.values()
+
+
+class _Directories(dict[str, bool]):
+    """Tells of a directory whether its files belong to the project; each is looked at once.
+
+    They don't below an excluded directory, nor below a symbolic link: git's index still holds the
+    files of a directory that a link has replaced since.
+    """
+
+    def __init__(self, root: str, excluded: PathPatterns) -> None:
+        super().__init__({"": True})
+        self._root = root
+        self._excluded = excluded
+
+    def __missing__(self, directory: str) -> bool:
+        belongs = (
+            self[directory[: max(directory.rfind("/"), 0)]]
+            and not self._excluded.matches(directory)
+            and not os.path.islink(f"{self._root}/{directory}")
+        )
+        self[directory] = belongs
+        return belongs
+
+
+def _is_not_source(directory: str, names: set[str]) -> bool:
+    name = directory.rpartition("/")[2]
+    return (
+        name.startswith(".")
+        or name in _NOT_SOURCE
+        or name.endswith(".egg-info")
+        or (name in _BUILT and "__init__.py" not in names)
+        or not names.isdisjoint(_ENVIRONMENT_MARKS)
+    )
