@@ -1,0 +1,27 @@
+"""What holds for every test: a store of its own, and none of the caller's settings."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# A busy machine is no reason to fail, so no example has a deadline; `make soak` tries many more.
+settings.register_profile("default", deadline=None)
+settings.register_profile(
+    "soak", deadline=None, max_examples=5_000, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("default")
+
+INHERITED = ("CI", "NO_COLOR", "FORCE_COLOR", "COLUMNS", "PYTEST_ADDOPTS", "VIRTUAL_ENV")
+
+
+@pytest.fixture(autouse=True)
+def _own_surroundings(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    state: Path = tmp_path_factory.mktemp("state")
+    monkeypatch.setenv("CRACKERJACK_STATE_DIR", str(state))
+    for name in INHERITED:
+        monkeypatch.delenv(name, raising=False)
