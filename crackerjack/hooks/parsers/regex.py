@@ -1,0 +1,43 @@
+"""Text, read with a regular expression of the user's own: option `pattern`.
+
+Its named groups are fields of a diagnostic: `path` and `message`, and any of `line`, `column`, `code`
+and `severity`. ``^`` and ``$`` match at every line.
+"""
+
+from __future__ import annotations
+
+import re
+
+from crackerjack.hooks.diagnostic import Diagnostic
+from crackerjack.hooks.parsers import Parsed, ToolOutput
+from crackerjack.hooks.parsers.exit_code import findings_exit
+from crackerjack.hooks.parsers.reading import ProjectPaths, judge, plain, position, severity
+
+
+def parse(hook: str, output: ToolOutput) -> Parsed:
+    """Both stdout and stderr are searched."""
+    pattern = re.compile(output.options["pattern"], re.MULTILINE)
+    paths = ProjectPaths(output.root)
+    found = [
+        _diagnostic(hook, match, paths)
+        for text in (output.stdout, output.stderr)
+        for match in pattern.finditer(plain(text))
+    ]
+    return judge(hook, output, found, findings_exit=findings_exit(output))
+
+
+def _diagnostic(hook: str, match: re.Match[str], paths: ProjectPaths) -> Diagnostic:
+    fields = match.groupdict(default="")
+    return Diagnostic(
+        hook=hook,
+        path=paths(fields["path"]),
+        line=_number(fields.get("line", "")),
+        column=_number(fields.get("column", "")),
+        code=fields.get("code", ""),
+        severity=severity(fields.get("severity", "")),
+        message=fields["message"].strip(),
+    )
+
+
+def _number(text: str) -> int | None:
+    return position(int(text)) if text.isdecimal() and len(text) < 10 else None
