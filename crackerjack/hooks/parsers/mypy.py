@@ -21,6 +21,7 @@ from crackerjack.hooks.parsers.reading import (
     position,
     severity,
 )
+from crackerjack.types import HookStatus
 
 _TEXT: Final = re.compile(
     r"(?P<path>.+?):(?P<line>\d{1,9}):(?:(?P<column>\d{1,9}):)?(?:\d+:\d+:)?"
@@ -40,15 +41,19 @@ class _Finding(msgspec.Struct, frozen=True):
 
 
 def parse(hook: str, output: ToolOutput) -> Parsed:
-    """Exit code 2 stands for a syntax error, a finding, and for everything that keeps mypy from
-    checking at all, such as two modules of one name.
+    """Exit code 2 stands for a syntax error, which is a finding, and for all that keeps mypy from
+    checking, such as two modules of one name; with JSON, that may come on stderr. And with JSON, the
+    exit code is 1 also for notes alone, which mypy calls a success otherwise.
     """
     paths = ProjectPaths(output.root)
-    found = [one for line in output.stdout.splitlines() if (one := _read(hook, line, paths))]
+    lines = (output.stdout + "\n" + output.stderr).splitlines()
+    found = [one for line in lines if (one := _read(hook, line, paths))]
     if output.exit_code == 2 and found and all(one.code == _SYNTAX for one in found):
         return failed(found)
     if output.exit_code == 2 and found:
         return broke(hook, output, f"unable to check: {found[0].message}", found)
+    if output.exit_code == 1 and found and all(one.severity is Severity.NOTE for one in found):
+        return Parsed(tuple(found), HookStatus.PASSED)
     return judge(hook, output, found, warnings_pass=True)
 
 
