@@ -1,0 +1,96 @@
+"""Ends our children when we cannot: after ``kill -9``, a crash, or the out-of-memory killer."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import threading
+from collections.abc import Sequence
+from types import TracebackType
+from typing import Final, Self
+
+# The kernel closes our end of the pipe however we die, and so tells the shell. It reads "+ PGID" and
+# "- PGID" lines until then. Its arguments are the command to run at last.
+_SCRIPT: Final = """
+groups=
+while read -r sign group; do
+    case $sign in
+    +) groups="$groups $group" ;;
+    -)
+        others=
+        for other in $groups; do
+            [ "$other" = "$group" ] || others="$others $other"
+        done
+        groups=$others
+        ;;
+    esac
+done
+for group in $groups; do
+    kill -s KILL -- "-$group"
+done
+[ $# -eq 0 ] || exec "$@"
+"""
+
+
+class Guardian:
+    """A small process of its own that outlives ours only to clean up.
+
+    Implements :class:`crackerjack.hooks.process.ProcessGroups`. If this process ends without
+    :meth:`close`, the guardian kills every group that is still alive and then becomes the command
+    `on_death`, in the directory and with the environment that we had. Should the guardian itself be
+    killed, all goes on without one.
+    """
+
+    def __init__(self, on_death: Sequence[str] = ()) -> None:
+        self._lock = threading.Lock()
+        self._reader, self._writer = os.pipe()
+        try:
+            self._shell = subprocess.Popen(
+                ["/bin/sh", "-c", _SCRIPT, "crackerjack-guardian", *on_death],
+                stdin=self._reader,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,  # what the terminal kills us with does not reach it
+            )
+        except BaseException:
+            os.close(self._writer)
+            raise
+        finally:
+            os.close(self._reader)
+        self._open = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def started(self, pgid: int) -> None:
+        """Watch over the process group `pgid`."""
+        self._tell(f"+ {pgid}\n")
+
+    def ended(self, pgid: int) -> None:
+        """Forget the group, whose number may belong to others soon."""
+        self._tell(f"- {pgid}\n")
+
+    def close(self) -> None:
+        """Dismiss the guardian: nothing is killed, nothing is run. May be called again."""
+        with self._lock:
+            if not self._open:
+                return
+            self._open = False
+            self._shell.kill()
+            self._shell.wait()
+            os.close(self._writer)
+
+    def _tell(self, line: str) -> None:
+        with self._lock:
+            if self._open:
+                with contextlib.suppress(BrokenPipeError):  # it was killed
+                    os.write(self._writer, line.encode())
