@@ -17,6 +17,9 @@ from crackerjack.hooks.patterns import PathPatterns, path_patterns
 TEMPORARY_PREFIX: Final = ".crackerjack-"
 """Begins the name of every file that we write beside the user's; never part of a project."""
 
+_TICK: Final = 2_000_000_000
+"""Nanoseconds; FAT has the coarsest clock in use."""
+
 _NOT_SOURCE: Final = frozenset({"__pycache__", "node_modules"})
 _BUILT: Final = frozenset({"build", "dist"})
 _ENVIRONMENT_MARKS: Final = frozenset({"pyvenv.cfg", "conda-meta"})
@@ -34,6 +37,15 @@ class SourceFile(msgspec.Struct, frozen=True, gc=False):
     inode: int
     mode: int
     """Permissions and type, as in `st_mode`."""
+
+    def shows_changes_after(self, moment: int) -> bool:
+        """Whether a write after `moment` must show in the times of this file.
+
+        `moment` is when the file was looked at, in nanoseconds since the epoch. A file that was
+        written just before may be written again within the same tick of the file system's clock, and
+        look the same: git calls that racy. The change time counts too, because nobody can set it back.
+        """
+        return max(self.mtime_ns, self.ctime_ns) + _TICK < moment
 
 
 class FileSet(msgspec.Struct, frozen=True):
