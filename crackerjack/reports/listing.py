@@ -1,0 +1,118 @@
+"""The table of ``crackerjack jobs``: one job per row, the newest first."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from crackerjack.events.event import WorkflowEvent
+from crackerjack.events.log import JobEntry
+from crackerjack.events.payload import EventType, WorkflowEnded
+from crackerjack.reports import wording
+from crackerjack.reports.safe_text import cells, clip, inert, one_line
+from crackerjack.reports.style import PLAIN, Line, Look
+from crackerjack.types import HookStatus, JobStatus
+
+_STATUS: Final = {
+    EventType.WORKFLOW_COMPLETED: JobStatus.COMPLETED,
+    EventType.WORKFLOW_FAILED: JobStatus.FAILED,
+    EventType.WORKFLOW_INTERRUPTED: JobStatus.INTERRUPTED,
+}
+_MARKS: Final = {
+    JobStatus.COMPLETED: HookStatus.PASSED.value,
+    JobStatus.FAILED: HookStatus.FAILED.value,
+    JobStatus.INTERRUPTED: HookStatus.TIMED_OUT.value,
+}
+_GAP: Final = "  "
+_RESULT_ROOM: Final = 16  # cells: with less for the result, a job takes two lines
+
+
+class JobLine(msgspec.Struct, frozen=True, kw_only=True):
+    """One job of the listing."""
+
+    job_id: str
+    project: str
+    """Absolute path."""
+    workflow: str
+    status: JobStatus
+    created: float
+    """Seconds since the epoch."""
+    ended: WorkflowEnded | None = None
+    """Its terminal event; None while it goes on."""
+
+
+def job_line(entry: JobEntry, terminal: WorkflowEvent | None) -> JobLine:
+    """The row of a job, from what the log knows of it and its terminal event."""
+    payload = None if terminal is None else terminal.payload
+    status = JobStatus.RUNNING if entry.head else JobStatus.QUEUED
+    if entry.terminal is not None:
+        status = _STATUS[EventType(entry.terminal)]
+    return JobLine(
+        job_id=entry.header.job_id,
+        project=entry.header.project,
+        workflow=entry.header.workflow,
+        status=status,
+        created=entry.header.created,
+        ended=payload if isinstance(payload, WorkflowEnded) else None,
+    )
+
+
+def render(jobs: Sequence[JobLine], *, now: float, width: int = 80, look: Look = PLAIN) -> str:
+    """The table in `width` cells; `now` is in seconds since the epoch."""
+    if not jobs:
+        return "No jobs yet: `crackerjack` runs the first one.\n"
+    columns = [[job.job_id for job in jobs], [_age(job, now) for job in jobs]]
+    columns += [[_name(job) for job in jobs], [inert(job.workflow) for job in jobs]]
+    widths = [max(map(cells, column)) for column in columns]
+    used = 2 + sum(widths) + len(_GAP) * len(widths)
+    two_lines = width - used < _RESULT_ROOM
+    lines: list[Line] = []
+    for index, job in enumerate(jobs):
+        texts = [column[index] for column in columns]
+        padded = [
+            text + " " * (size - cells(text)) for text, size in zip(texts, widths, strict=True)
+        ]
+        symbol = look.symbol(_MARKS.get(job.status, ""))
+        job_id: Line = [symbol, ("", " "), ("strong", texts[0] if two_lines else padded[0])]
+        rest: Line = [("", _GAP), ("faint", padded[1]), ("", f"{_GAP}{padded[2]}{_GAP}")]
+        rest += [("faint", padded[3]), ("", _GAP), (symbol[0], _result(job, now))]
+        if two_lines:
+            lines += [look.fit(job_id, width), look.fit(rest, width)]
+        else:
+            lines.append(look.fit([*job_id, *rest], width))
+    return "".join(f"{look.paint(line)}\n" for line in lines)
+
+
+def _name(job: JobLine) -> str:
+    """The project's directory: its last part tells projects apart well enough."""
+    return clip(inert(job.project.rstrip("/").rpartition("/")[2] or "/"), 20, "~")
+
+
+def _age(job: JobLine, now: float) -> str:
+    age = max(0.0, now - job.created)
+    for size, unit in ((86_400, "d"), (3600, "h"), (60, "m")):
+        if age >= size:
+            return f"{int(age // size)}{unit} ago"
+    return "just now"
+
+
+def _result(job: JobLine, now: float) -> str:
+    """``passed in 14s``, ``3 findings, 1 failing test in 6.0s``, ``interrupted: cancelled``."""
+    ended = job.ended
+    if job.status is JobStatus.RUNNING:
+        return f"running for {wording.whole_seconds(now - job.created)}"
+    if ended is None:
+        return job.status.value
+    took = wording.seconds(ended.duration)
+    if job.status is JobStatus.COMPLETED:
+        fixed = f", fixed {wording.count(ended.fixed, 'file')}" if ended.fixed else ""
+        return f"passed in {took}{fixed}"
+    reason = one_line(ended.reason).replace("_", " ")
+    if job.status is JobStatus.INTERRUPTED:
+        return f"interrupted: {reason}" if reason else "interrupted"
+    found = [wording.count(ended.findings, "finding")] if ended.findings else []
+    if ended.tests_failed:
+        found.append(wording.count(ended.tests_failed, "failing test"))
+    return f"{', '.join(found) or reason or 'failed'} in {took}"
