@@ -18,7 +18,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     arguments = parse(sys.argv[1:] if argv is None else argv)
     module, _, function = arguments.entry.partition(":")
     try:
-        command = cast(Command, getattr(import_module(module), function))
+        command = cast("Command", getattr(import_module(module), function))
         exit_code = command(arguments)
         sys.stdout.flush()
     except CrackerjackError as error:

@@ -60,7 +60,9 @@ def whole_parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="crackerjack",
         description="Run a Python project's quality checks as a job and see every event of it live.",
-        epilog="Without a command: run. Exit codes: 0 passed, 1 findings or failing tests, "
+        usage="crackerjack [COMMAND] [options]; without a COMMAND: crackerjack run [options]",
+        epilog="The options above are those of `crackerjack run`; `crackerjack COMMAND --help` "
+        "shows those of the others. Exit codes: 0 passed, 1 findings or failing tests, "
         "2 usage, configuration or store error, 3 a tool is missing, crashed or timed out, "
         "130 interrupted.",
     )
@@ -70,6 +72,7 @@ def whole_parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=help_text, description=help_text)
         command.set_defaults(entry=entry)
         add_arguments(command)
+    _add_run(parser)
     return parser
 
 

@@ -131,7 +131,7 @@ class WorkflowRunner:
         if run.cancel.is_set:
             event_type = EventType.WORKFLOW_INTERRUPTED
             verdict = msgspec.structs.replace(
-                verdict, exit_code=ExitCode.INTERRUPTED, reason=run.cancel.reason or "cancelled"
+                verdict, exit_code=ExitCode.INTERRUPTED, reason=run.why_cancelled() or "cancelled"
             )
         elif verdict.exit_code is ExitCode.PASSED:
             event_type = EventType.WORKFLOW_COMPLETED

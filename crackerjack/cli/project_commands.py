@@ -1,0 +1,218 @@
+"""The commands about a project: ``hooks``, ``config``, ``doctor``, ``init`` and ``completion``."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from typing import Any, Final
+
+import msgspec
+
+from crackerjack.cli.reporting import print_json
+from crackerjack.config import PYPROJECT, Config, Settings, find_project, load_config, state_dir
+from crackerjack.container import open_container
+from crackerjack.errors import CrackerjackError, UsageError
+from crackerjack.hooks.atomic import create_file, read_regular, replace_file
+from crackerjack.hooks.project import Project
+from crackerjack.reports.safe_text import inert
+from crackerjack.types import ExitCode
+
+_TABLE: Final = """\
+[tool.crackerjack]
+# `crackerjack config` shows every setting, `crackerjack hooks` what will run.
+workflow = "standard"
+exclude = []
+"""
+_LITTLE_SPACE: Final = 100 * 1024 * 1024  # bytes
+
+
+class HookRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One hook of the effective catalogue."""
+
+    hook: str
+    strategy: str
+    runs: bool
+    fixes: bool
+    """Whether it can write."""
+    tool: str | None
+    """None for a check that is built in."""
+    path: str | None
+    origin: str | None
+    version: str
+    reason: str
+    """Why it will not run."""
+
+
+def hooks(arguments: argparse.Namespace) -> int:
+    """List what will run in this project, with which tool from where, and what will not and why."""
+    with Project.to_look_at(_config(arguments), state_dir(os.environ)) as project:
+        rows = [
+            HookRow(
+                hook=entry.hook.name,
+                strategy=entry.hook.strategy,
+                runs=entry.runs,
+                fixes=entry.hook.fix is not None,
+                tool=entry.hook.tool,
+                path=entry.tool.path if entry.tool else None,
+                origin=entry.tool.origin if entry.tool else None,
+                version=project.tool_version(entry),
+                reason=entry.reason,
+            )
+            for entry in project.planned
+        ]
+    if arguments.json:
+        print_json([msgspec.to_builtins(row) for row in rows])
+        return ExitCode.PASSED
+    for title, runs in (("Will run:", True), ("Will not run:", False)):
+        print(title)
+        for row in rows:
+            if row.runs is runs:
+                print(f"  {row.hook:16} {row.strategy:14} {inert(_about(row))}")
+    return ExitCode.PASSED
+
+
+def _about(row: HookRow) -> str:
+    if not row.runs:
+        return row.reason
+    if row.tool is None:
+        return "built in"
+    return f"{row.tool} {row.version} from {_ORIGINS[row.origin or '']}: {row.path}"
+
+
+_ORIGINS: Final = {
+    "": "nowhere",
+    "project": "the project's environment",
+    "crackerjack": "crackerjack's environment",
+    "path": "PATH",
+}
+
+
+def config(arguments: argparse.Namespace) -> int:
+    """Show the effective configuration, and where each value comes from."""
+    effective = _config(arguments)
+    rows = {
+        name: {
+            "value": msgspec.to_builtins(getattr(effective, name)),
+            "origin": effective.origins[name],
+        }
+        for name in Settings.__struct_fields__
+    }
+    if arguments.json:
+        print_json({"project": effective.root, "settings": rows})
+        return ExitCode.PASSED
+    print(f"Project: {inert(effective.root)}")
+    for name, row in rows.items():
+        value = msgspec.json.encode(row["value"]).decode()
+        print(f"  {name:17} = {value}  ({row['origin']})")
+    return ExitCode.PASSED
+
+
+class Check(msgspec.Struct, frozen=True):
+    """One line of ``crackerjack doctor``."""
+
+    subject: str
+    ok: bool
+    says: str
+
+
+def doctor(arguments: argparse.Namespace) -> int:
+    """Check everything that a run needs; exit code 2 when something is in its way."""
+    checks = list(_checks(arguments))
+    if arguments.json:
+        print_json([msgspec.to_builtins(check) for check in checks])
+    else:
+        for check in checks:
+            print(f"{'ok  ' if check.ok else 'FAIL'}  {check.subject:14} {inert(check.says)}")
+    return ExitCode.PASSED if all(check.ok for check in checks) else ExitCode.USAGE
+
+
+def _checks(arguments: argparse.Namespace) -> Iterator[Check]:
+    version = ".".join(map(str, sys.version_info[:3]))
+    yield Check("python", ok=True, says=f"{version} at {sys.executable}")
+    directory = state_dir(os.environ)
+    try:
+        with open_container(os.environ) as container:
+            count = len(container.jobs.entries())
+        yield Check("store", ok=True, says=f"{directory} ({count} jobs)")
+        yield _space(directory)
+    except CrackerjackError as error:
+        yield Check("store", ok=False, says=str(error))
+    try:
+        effective = _config(arguments)
+    except CrackerjackError as error:
+        yield Check("configuration", ok=False, says=str(error))
+        return
+    yield Check("configuration", ok=True, says=effective.root)
+    yield Check(
+        "git", ok=True, says=shutil.which("git") or "not installed: all files are looked at"
+    )
+    try:
+        yield from _check_hooks(effective, directory)
+    except CrackerjackError as error:
+        yield Check("hooks", ok=False, says=str(error))
+
+
+def _space(directory: str) -> Check:
+    free = shutil.disk_usage(directory).free
+    return Check("disk", ok=free > _LITTLE_SPACE, says=f"{free >> 20} MiB free for the store")
+
+
+def _check_hooks(effective: Config, directory: str) -> Iterator[Check]:
+    with Project.to_look_at(effective, directory) as project:
+        python = project.layout.python or "none found: tools come from crackerjack's environment"
+        yield Check("environment", ok=True, says=python)
+        for entry in project.planned:
+            if entry.runs:
+                says = project.tool_version(entry) or "built in"
+                yield Check(entry.hook.name, ok=True, says=says)
+            elif entry.asked:
+                yield Check(entry.hook.name, ok=False, says=entry.reason)
+
+
+def init(arguments: argparse.Namespace) -> int:
+    """Add ``[tool.crackerjack]`` to pyproject.toml, which is made when there is none."""
+    effective = _config(arguments)
+    path = os.path.join(effective.root, PYPROJECT)
+    tool: dict[str, Any] = effective.pyproject.get("tool", {})
+    wrote = "crackerjack" not in tool
+    if wrote:
+        _append(path, _TABLE)
+    if arguments.json:
+        print_json({"path": path, "wrote": wrote})
+    elif wrote:
+        print(f"Added [tool.crackerjack] to {inert(path)}. Next: crackerjack hooks")
+    else:
+        print(f"{inert(path)} has [tool.crackerjack] already; nothing was changed.")
+    return ExitCode.PASSED
+
+
+def _append(path: str, table: str) -> None:
+    """Append to the file, whole or not at all; it is made when there is none."""
+    try:
+        before = read_regular(path)
+    except FileNotFoundError:
+        refusal = create_file(path, table.encode(), 0o644)
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {error.strerror}") from None
+    else:
+        gap = b"\n" if before.endswith(b"\n") else b"\n\n"
+        refusal = replace_file(path, before + gap + table.encode(), expect=before)
+    if refusal is not None:
+        raise UsageError(f"{path} {refusal.reason}")
+
+
+def completion(arguments: argparse.Namespace) -> int:
+    """Print the completion script for a shell."""
+    import shtab
+
+    from crackerjack.cli.parser import whole_parser
+
+    print(shtab.complete(whole_parser(), shell=arguments.shell))
+    return ExitCode.PASSED
+
+
+def _config(arguments: argparse.Namespace) -> Config:
+    return load_config(find_project(arguments.project), environment=os.environ, overrides={})

@@ -1,0 +1,170 @@
+"""``crackerjack run``: starts a job and shows its events as they are committed."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager
+from types import FrameType
+from typing import IO, Any, Final
+
+from crackerjack.cli.reporting import write_report
+from crackerjack.config import Config, find_project, load_config
+from crackerjack.container import Container, open_container
+from crackerjack.errors import UsageError
+from crackerjack.events.event import WorkflowEvent
+from crackerjack.jobs.job_manager import Job
+from crackerjack.jobs.snapshot import JobSnapshot
+from crackerjack.terminal.view import View, make_view
+from crackerjack.types import ExitCode
+from crackerjack.workflow.options import RunOptions
+
+_TICK: Final = 0.1  # seconds between two looks at the clock while nothing happens
+
+Sink = Callable[[WorkflowEvent], None]
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Run the checks; the exit code is the job's."""
+    if arguments.output and not arguments.format:
+        raise UsageError("--output needs --format text, github, sarif, junit or json")
+    if arguments.json and arguments.format and not arguments.output:
+        raise UsageError("--json and --format both want stdout: give --output FILE for the report")
+    config = configure(arguments)
+    with ExitStack() as stack:
+        container = stack.enter_context(open_container(os.environ))
+        sinks = _open_sinks(stack, arguments)
+        job = container.jobs.start(config, _options(arguments), arguments.job_id)
+        snapshot = JobSnapshot(job_id=job.job_id)
+        view = stack.enter_context(closing(_view(arguments)))
+        with _interruptible(job):
+            exit_code = _follow(container, job, [snapshot.apply, *sinks, view.handle], view)
+    if arguments.format:
+        write_report(snapshot, arguments.format, arguments.output)
+    return exit_code
+
+
+def configure(arguments: argparse.Namespace) -> Config:
+    """The configuration of the project that the command line names, with its overrides."""
+    root = find_project(arguments.project)
+    chosen = {
+        "check": getattr(arguments, "check", None),
+        "strip_code": getattr(arguments, "strip_code", None),
+        "fail_fast": getattr(arguments, "fail_fast", None),
+        "jobs": getattr(arguments, "jobs", None),
+        "timeout": getattr(arguments, "timeout", None),
+        "cache": False if getattr(arguments, "no_cache", False) else None,
+    }
+    overrides = {key: value for key, value in chosen.items() if value is not None}
+    return load_config(root, environment=os.environ, overrides=overrides)
+
+
+def _options(arguments: argparse.Namespace) -> RunOptions:
+    return RunOptions(
+        workflow=arguments.workflow,
+        fast=arguments.fast,
+        comprehensive=arguments.comp,
+        tests=arguments.run_tests,
+        skip_hooks=arguments.skip_hooks,
+        skip_cleaning=arguments.skip_cleaning,
+        hooks=tuple(arguments.hook),
+        changed_only=arguments.changed_only,
+        since=arguments.since,
+    )
+
+
+def _open_sinks(stack: ExitStack, arguments: argparse.Namespace) -> list[Sink]:
+    """Where the events go beside the terminal's view."""
+    sinks: list[Sink] = []
+    if arguments.json:
+        sinks.append(_line_writer(sys.stdout.buffer))
+    if arguments.events_file:
+        try:
+            stream = stack.enter_context(open(arguments.events_file, "wb"))  # noqa: SIM115
+        except OSError as error:
+            raise UsageError(f"--events-file {arguments.events_file}: {error.strerror}") from None
+        sinks.append(_line_writer(stream))
+    return sinks
+
+
+def _line_writer(stream: IO[bytes]) -> Sink:
+    def write(event: WorkflowEvent) -> None:
+        stream.write(event.to_json() + b"\n")
+        stream.flush()
+
+    return write
+
+
+class _Notes:
+    """The view beside ``--json``: only what is not an event, on stderr."""
+
+    def handle(self, event: WorkflowEvent) -> None:
+        """Events are on stdout already."""
+
+    def tick(self) -> None:
+        """Nothing moves."""
+
+    def note(self, text: str) -> None:
+        """Show the message."""
+        print(text, file=sys.stderr)
+
+    def close(self) -> None:
+        """Nothing was changed."""
+
+
+def _view(arguments: argparse.Namespace) -> View:
+    """What the person at the terminal sees; on stderr when stdout is for a report."""
+    if arguments.json:
+        return _Notes()
+    stream = sys.stderr if arguments.format and not arguments.output else sys.stdout
+    return make_view(stream, verbosity=arguments.verbose - arguments.quiet)
+
+
+def _follow(container: Container, job: Job, sinks: list[Sink], view: View) -> int:
+    """Hand every event of the job to the sinks until the job has ended and all is shown."""
+    subscription = container.jobs.subscribe(job.job_id)
+    warned = False
+    try:
+        while True:
+            exit_code = job.wait(0)
+            events = subscription.read(0 if exit_code is not None else _TICK)
+            for event in events:
+                for sink in sinks:
+                    sink(event)
+            if exit_code is not None and not events:
+                break
+            view.tick()
+            if container.bus.trouble is not None and not warned:
+                warned = True
+                view.note(f"{container.bus.trouble}. The run goes on; its events wait in memory.")
+        if job.trouble is not None:
+            view.note(f"Not all of this run could be kept: {job.trouble}")
+        return exit_code
+    except BrokenPipeError:
+        job.stop("nobody reads the output")
+        job.wait()
+        raise
+    finally:
+        subscription.close()
+
+
+@contextmanager
+def _interruptible(job: Job) -> Iterator[None]:
+    """Let Ctrl-C, SIGTERM and SIGHUP interrupt the job; the second one ends the process at once."""
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        if job.cancellation.is_set:
+            job.stop_now()
+            os._exit(ExitCode.INTERRUPTED)  # the guardian ends what is left, and the job
+        job.stop(signal.Signals(number).name)
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before: dict[int, Any] = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

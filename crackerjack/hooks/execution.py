@@ -1,0 +1,199 @@
+"""Runs the tool of one hook over some files and reads what it says."""
+
+from __future__ import annotations
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+import msgspec
+
+from crackerjack.hooks.diagnostic import Diagnostic
+from crackerjack.hooks.hook import Hook
+from crackerjack.hooks.parsers import PARSERS, Parsed, ToolOutput
+from crackerjack.hooks.process import (
+    Cancellation,
+    ProcessGroups,
+    ProcessResult,
+    run_process,
+    tool_environment,
+)
+from crackerjack.types import HookStatus
+
+OnOutput = Callable[[str, str], None]
+
+_ARGUMENT_BYTES: Final = 96 * 1024  # of file names in one command: the least that systems allow
+_WORDS: Final = 2000  # characters of a tool's own words in a reason
+_FILES: Final = "{files}"
+_TEXT_PARSERS: Final = frozenset({"regex", "exit-code"})  # their output is for people too
+
+
+class Said(msgspec.Struct, frozen=True, kw_only=True):
+    """What a tool had to say about some files."""
+
+    status: HookStatus
+    diagnostics: tuple[Diagnostic, ...] = ()
+    reason: str = ""
+    exit_code: int | None = None
+
+
+class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
+    """What every process of a run is given."""
+
+    root: str
+    python: str
+    """The interpreter of the project's environment, or ours."""
+    scratch: str
+    """A directory for the reports of tools."""
+    cancel: Cancellation
+    groups: ProcessGroups
+
+
+class Execution(msgspec.Struct, frozen=True, kw_only=True):
+    """One hook's tool, ready to run."""
+
+    hook: Hook
+    executable: str
+    arguments: tuple[str, ...]
+    """With their placeholders."""
+    around: Surroundings
+    on_output: OnOutput
+    deadline: float
+    """On the monotonic clock."""
+    limited_by: str
+    """Who set the deadline, for the reason of a timeout."""
+
+    def over(self, paths: Sequence[str]) -> Said:
+        """Run the tool over these files, in several processes where they are too many for one."""
+        said = [self._once(chunk) for chunk in self._chunks(paths)]
+        worst = max(said, key=lambda one: _BADNESS[one.status])
+        return msgspec.structs.replace(
+            worst, diagnostics=tuple(found for one in said for found in one.diagnostics)
+        )
+
+    def _chunks(self, paths: Sequence[str]) -> Iterator[Sequence[str]]:
+        if _FILES not in self.arguments:
+            yield ()
+            return
+        chunk: list[str] = []
+        size = 0
+        for path in paths:
+            length = len(os.fsencode(path)) + 1
+            if chunk and size + length > _ARGUMENT_BYTES:
+                yield chunk
+                chunk, size = [], 0
+            chunk.append(path)
+            size += length
+        yield chunk
+
+    def _once(self, paths: Sequence[str]) -> Said:
+        report = os.path.join(self.around.scratch, f"{self.hook.name}-{time.monotonic_ns()}")
+        argv = [self.executable, *self._filled_in(paths, report)]
+        parser = self.hook.parser
+        streams = {"stdout", "stderr"} if parser in _TEXT_PARSERS else {"stderr"}
+
+        def pass_on(stream: str, text: str) -> None:
+            if stream in streams:
+                self.on_output(stream, text)
+
+        try:
+            result = run_process(
+                argv,
+                cwd=self.around.root,
+                env=tool_environment(),
+                timeout=self.deadline - time.monotonic(),
+                cancel=self.around.cancel,
+                groups=self.around.groups,
+                on_output=pass_on,
+            )
+            return self._read(result, _take(report))
+        except (OSError, ValueError) as error:
+            reason = f"{self.executable} cannot be started: {error}"
+            return Said(status=HookStatus.TOOL_ERROR, reason=reason)
+
+    def _filled_in(self, paths: Sequence[str], report: str) -> Iterator[str]:
+        for argument in self.arguments:
+            if argument == _FILES:
+                # A name that begins with a dash would be an option.
+                yield from (path if path[0] != "-" else f"./{path}" for path in paths)
+            else:
+                yield (
+                    argument.replace("{root}", self.around.root)
+                    .replace("{report}", report)
+                    .replace("{python}", self.around.python)
+                )
+
+    def _read(self, result: ProcessResult, report: str) -> Said:
+        unfinished = self._unfinished(result)
+        if unfinished is not None:
+            return unfinished
+        output = ToolOutput(
+            stdout=_text(result.stdout),
+            stderr=_text(result.stderr),
+            exit_code=result.returncode or 0,
+            root=self.around.root,
+            report=report,
+            options=self.hook.parser_options,
+        )
+        parsed: Parsed = PARSERS[self.hook.parser](self.hook.name, output)
+        if parsed.status is HookStatus.TOOL_ERROR and self.hook.parser not in _TEXT_PARSERS:
+            self.on_output("stdout", output.stdout[-_WORDS:])
+        return Said(
+            status=parsed.status,
+            diagnostics=parsed.diagnostics,
+            reason=parsed.reason,
+            exit_code=result.returncode,
+        )
+
+    def _unfinished(self, result: ProcessResult) -> Said | None:
+        """What there is to say of a process that did not come to its own end."""
+        code = result.returncode
+        if result.timed_out:
+            reason = f"stopped after {result.duration:.1f} s: the time limit of {self.limited_by}"
+            return Said(status=HookStatus.TIMED_OUT, reason=reason)
+        if result.cancelled:
+            return Said(status=HookStatus.INCONCLUSIVE, reason="interrupted")
+        if code is None or code < 0:
+            name = "an unknown signal" if code is None else signal.Signals(-code).name
+            words = _text(result.stderr)[-_WORDS:].strip()
+            reason = f"{self.hook.tool} was ended by {name}" + (f": {words}" if words else "")
+            return Said(status=HookStatus.TOOL_ERROR, reason=reason, exit_code=code)
+        if result.truncated:
+            reason = f"{self.hook.tool} printed more than can be read ({len(result.stdout)} bytes)"
+            return Said(status=HookStatus.TOOL_ERROR, reason=reason, exit_code=code)
+        return None
+
+
+_BADNESS: Final = {
+    status: rank
+    for rank, status in enumerate(
+        (
+            HookStatus.SKIPPED,
+            HookStatus.PASSED,
+            HookStatus.FIXED,
+            HookStatus.FAILED,
+            HookStatus.INCONCLUSIVE,
+            HookStatus.TOOL_MISSING,
+            HookStatus.TOOL_ERROR,
+            HookStatus.TIMED_OUT,
+        )
+    )
+}
+"""Of several runs the one that decides the hook's status: a part that is unknown outweighs findings."""
+
+
+def _text(output: bytes) -> str:
+    return output.decode("utf-8", "backslashreplace")
+
+
+def _take(path: str) -> str:
+    """The content of a report, which is removed; empty when the tool wrote none."""
+    try:
+        with open(path, "rb") as stream:
+            content = stream.read()
+        os.unlink(path)
+    except FileNotFoundError:
+        return ""
+    return _text(content)

@@ -1,0 +1,257 @@
+"""Starts jobs, keeps them alive, stops them and finds them again: in this process or another."""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from typing import Final
+
+from crackerjack.config import Config
+from crackerjack.errors import JobExists, StoreError, UsageError
+from crackerjack.events.bus import WorkflowEventBus
+from crackerjack.events.event import WorkflowEvent
+from crackerjack.events.hub import Hub
+from crackerjack.events.log import EventLog, JobEntry, JobHeader
+from crackerjack.events.payload import EventType, JobQueued, Payload
+from crackerjack.events.subscription import Subscription
+from crackerjack.hooks.guardian import Guardian
+from crackerjack.hooks.process import Cancellation
+from crackerjack.hooks.project import Project
+from crackerjack.hooks.undo import UndoOutcome, UndoStore
+from crackerjack.jobs.history import load_history
+from crackerjack.jobs.lease import LEASE_SECONDS, Lease, end_lost_jobs
+from crackerjack.jobs.project_lock import ProjectLock
+from crackerjack.jobs.snapshot import JobSnapshot, fold
+from crackerjack.types import ExitCode, JobId
+from crackerjack.workflow.options import RunOptions
+from crackerjack.workflow.run import Run
+from crackerjack.workflow.runner import WorkflowRunner
+from crackerjack.workflow.workflow import Workflow, select_workflow
+
+_PAGE: Final = 1000  # events read at once
+
+
+class Job:
+    """A job that runs in this process."""
+
+    def __init__(self, job_id: JobId) -> None:
+        self.job_id: Final = job_id
+        self.cancellation: Final = Cancellation()
+        self.why_stopped = ""
+        """Who or what stopped it, in a word; empty when nobody did."""
+        self.trouble: StoreError | None = None
+        """Why events of the job could not be kept."""
+        self._ended = threading.Event()
+        self._exit_code: ExitCode | None = None
+
+    def wait(self, timeout: float | None = None) -> ExitCode | None:
+        """The exit code once the job has ended; None when `timeout` seconds pass before."""
+        self._ended.wait(timeout)
+        return self._exit_code
+
+    def stop(self, why: str) -> None:
+        """Interrupt the job: its tools get TERM and, after a grace period, KILL."""
+        self.why_stopped = self.why_stopped or why
+        self.cancellation.cancel()
+
+    def stop_now(self) -> None:
+        """End the job's tools without grace."""
+        self.cancellation.kill_now()
+
+    def end(self, exit_code: ExitCode) -> None:
+        """Say how the job ended; called once, by what ran it."""
+        self._exit_code = exit_code
+        self._ended.set()
+
+
+class JobManager:
+    """The jobs of one store. Jobs of other processes are seen through the log alone."""
+
+    def __init__(
+        self, *, log: EventLog, hub: Hub, bus: WorkflowEventBus, owner: str, state_dir: str
+    ) -> None:
+        self._log = log
+        self._hub = hub
+        self._bus = bus
+        self._owner = owner
+        self._state_dir = state_dir
+        self._undo = UndoStore(state_dir)
+        self._running: dict[JobId, Job] = {}
+
+    def start(self, config: Config, options: RunOptions, job_id: JobId | None = None) -> Job:
+        """Create a job and run it on a thread of its own.
+
+        Raises :exc:`UsageError` and :exc:`ConfigError` for a workflow that cannot be,
+        :exc:`JobExists` for an id that is taken; then there is no job.
+        """
+        workflow = select_workflow(config, options)
+        job = Job(self._create(config, workflow, job_id))
+        self._running[job.job_id] = job
+        threading.Thread(
+            target=self._execute,
+            args=(job, config, options, workflow),
+            name=f"job-{job.job_id}",
+            daemon=True,
+        ).start()
+        return job
+
+    def cancel(self, job_id: JobId) -> bool:
+        """Ask a job to stop, wherever it runs; False when it has ended.
+
+        Raises :exc:`UnknownJob`.
+        """
+        asked = self._log.request_cancel(job_id)
+        if asked and job_id in self._running:
+            self._running[job_id].stop("cancelled")
+        return asked
+
+    def entry(self, job_id: JobId) -> JobEntry:
+        """What the log knows of a job. Raises :exc:`UnknownJob`."""
+        return self._log.job(job_id)
+
+    def entries(self, *, project: str | None = None, limit: int = 1000) -> list[JobEntry]:
+        """Jobs, newest first; those whose process was lost are ended first."""
+        self.end_lost_jobs()
+        return self._log.jobs(project=project, limit=limit)
+
+    def terminal_event(self, entry: JobEntry) -> WorkflowEvent | None:
+        """The event that ended the job; None while it goes on."""
+        if entry.terminal is None:
+            return None
+        return self._log.read(entry.header.job_id, entry.head - 1, 1)[0]
+
+    def end_lost_jobs(self) -> list[JobId]:
+        """Write the terminal event of every job whose process is gone."""
+        return end_lost_jobs(self._log, owner=self._owner, now=time.time())
+
+    def events(self, job_id: JobId, since: int = 0) -> Iterator[WorkflowEvent]:
+        """The events that a job has now, after `since`, page by page."""
+        while page := self._log.read(job_id, since, _PAGE):
+            yield from page
+            since = page[-1].seq
+
+    def subscribe(self, job_id: JobId, since: int = 0) -> Subscription:
+        """A cursor over a job's events, those to come included."""
+        return Subscription(self._log, self._hub, job_id, since=since)
+
+    def snapshot(self, job_id: JobId) -> JobSnapshot:
+        """What a job is now. Raises :exc:`UnknownJob`."""
+        self._log.job(job_id)
+        return fold(self.events(job_id), job_id=job_id)
+
+    def undo(self, job_id: JobId) -> list[UndoOutcome]:
+        """Put back what an ended job changed, file by file, unless someone changed it since."""
+        entry = self._log.job(job_id)
+        if entry.terminal is None:
+            raise UsageError(
+                f"job {job_id} is still running; `crackerjack cancel {job_id}` stops it"
+            )
+        with ProjectLock(self._state_dir, entry.header.project) as lock:
+            lock.acquire(exclusive=True, holder=f"undo {job_id}")
+            return self._undo.undo(job_id, entry.header.project)
+
+    def prune(self, *, project: str | None, keep: int) -> int:
+        """Forget the oldest ended jobs beyond `keep`, whole; returns how many."""
+        entries = self._log.jobs(project=project, limit=sys.maxsize)
+        old = [entry.header.job_id for entry in entries if entry.terminal][keep:]
+        for job_id in old:
+            self._undo.delete(job_id)
+        return self._log.delete_jobs(old) if old else 0
+
+    def _create(self, config: Config, workflow: Workflow, wanted: JobId | None) -> JobId:
+        while True:
+            job_id = wanted or JobId(os.urandom(5).hex())
+            header = JobHeader(
+                job_id=job_id,
+                project=config.root,
+                workflow=workflow.key,
+                created=time.time(),
+                owner=self._owner,
+            )
+            try:
+                self._log.create_job(header, time.time() + LEASE_SECONDS)
+            except JobExists:
+                if wanted:
+                    raise
+            else:
+                return job_id
+
+    def _execute(self, job: Job, config: Config, options: RunOptions, workflow: Workflow) -> None:
+        exit_code = ExitCode.USAGE
+        try:
+            with ExitStack() as stack:
+                stack.enter_context(self._lease(job))
+                lock = stack.enter_context(ProjectLock(self._state_dir, config.root))
+                run = self._run(stack, job, config, options, workflow)
+                runner = WorkflowRunner(run, await_turn=lambda run: self._await_turn(run, lock))
+                exit_code = runner.run()
+                self._bus.flush()
+            self.prune(project=config.root, keep=config.keep_jobs)
+        except StoreError as error:
+            # What could not be kept cannot be shown: that is never a plain success.
+            job.trouble = error
+            exit_code = exit_code if exit_code is not ExitCode.PASSED else ExitCode.USAGE
+        finally:
+            self._running.pop(job.job_id, None)
+            job.end(exit_code)
+
+    def _lease(self, job: Job) -> Lease:
+        return Lease(
+            self._log,
+            job.job_id,
+            owner=self._owner,
+            on_cancel=lambda: job.stop("cancelled"),
+            on_lost=lambda: job.stop("taken over by another process"),
+        )
+
+    def _run(
+        self,
+        stack: ExitStack,
+        job: Job,
+        config: Config,
+        options: RunOptions,
+        workflow: Workflow,
+    ) -> Run:
+        # If we are killed, the guardian ends our children and lists the jobs once: that writes the
+        # terminal event of this one.
+        guardian = stack.enter_context(
+            Guardian(on_death=[sys.executable, "-m", "crackerjack", "jobs", "--limit", "0"])
+        )
+        project = Project(
+            config,
+            state_dir=self._state_dir,
+            key=job.job_id,
+            cancel=job.cancellation,
+            groups=guardian,
+        )
+        stack.enter_context(project)
+
+        def publish(event_type: EventType, payload: Payload) -> None:
+            self._bus.publish(job.job_id, event_type, payload)
+
+        return Run(
+            job_id=job.job_id,
+            config=config,
+            options=options,
+            workflow=workflow,
+            history=load_history(self._log, config.root),
+            publish=publish,
+            project=project,
+            cancel=job.cancellation,
+            why_cancelled=lambda: job.why_stopped,
+        )
+
+    def _await_turn(self, run: Run, lock: ProjectLock) -> None:
+        lock.acquire(
+            exclusive=not run.config.check,
+            holder=run.job_id,
+            on_wait=lambda holder: run.publish(
+                EventType.JOB_QUEUED,
+                JobQueued(reason=f"waiting for job {holder}, which works on the same project"),
+            ),
+            cancelled=lambda: run.cancel.is_set,
+        )

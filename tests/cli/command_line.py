@@ -1,0 +1,85 @@
+"""The command line as its users have it: a real process, a store of its own, a small project."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, NamedTuple
+
+
+class Ended(NamedTuple):
+    """A command that has ended."""
+
+    exit_code: int
+    stdout: str
+    stderr: str
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The lines of stdout, each a JSON object."""
+        return [json.loads(line) for line in self.stdout.splitlines()]
+
+
+class CommandLine:
+    """Runs crackerjack in a directory, with a store of its own and CI switched off."""
+
+    def __init__(self, project: Path, state_dir: Path) -> None:
+        self.project = project
+        self.state_dir = state_dir
+        dropped = {"CI", "FORCE_COLOR", "VIRTUAL_ENV", "GITHUB_ACTIONS"}
+        self.environment = {k: v for k, v in os.environ.items() if k not in dropped}
+        self.environment |= {"CRACKERJACK_STATE_DIR": str(state_dir), "COLUMNS": "100"}
+
+    def __call__(self, *arguments: str, **environment: str) -> Ended:
+        ran = subprocess.run(
+            self.argv(*arguments),
+            cwd=self.project,
+            env=self.environment | environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+        assert "Traceback (most recent call last)" not in ran.stderr, ran.stderr
+        return Ended(ran.returncode, ran.stdout, ran.stderr)
+
+    def argv(self, *arguments: str) -> list[str]:
+        return [sys.executable, "-m", "crackerjack", *arguments]
+
+    def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
+        """Start a command whose stdout is read while it runs."""
+        return subprocess.Popen(
+            self.argv(*arguments),
+            cwd=self.project,
+            env=self.environment | environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+
+class Project:
+    """A small project that passes, to be spoilt by the test."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.write("pyproject.toml", '[project]\nname = "sample"\nversion = "1"\n')
+        self.write("sample/__init__.py", '"""A sample."""\n')
+        self.write(
+            "sample/maths.py",
+            '"""Sums."""\n\n\ndef add(a: int, b: int) -> int:\n    return a + b\n',
+        )
+
+    def write(self, path: str, text: str) -> Path:
+        file = self.root / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text)
+        return file
+
+    def configure(self, text: str) -> None:
+        """Add to pyproject.toml."""
+        with (self.root / "pyproject.toml").open("a") as stream:
+            stream.write("\n" + text)
