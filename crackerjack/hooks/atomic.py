@@ -9,7 +9,7 @@ import stat
 
 import msgspec
 
-from crackerjack.hooks.files import TEMPORARY_PREFIX, content_digest
+from crackerjack.hooks.files import READ_REGULAR, TEMPORARY_PREFIX, content_digest
 
 
 class Refusal(msgspec.Struct, frozen=True):
@@ -78,7 +78,7 @@ def read_regular(path: str) -> bytes:
 
     Raises :exc:`OSError`.
     """
-    descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    descriptor = os.open(path, READ_REGULAR)
     with open(descriptor, "rb") as file:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise OSError(errno.EINVAL, "not a regular file", path)

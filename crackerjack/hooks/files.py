@@ -17,6 +17,9 @@ from crackerjack.hooks.patterns import PathPatterns, path_patterns
 TEMPORARY_PREFIX: Final = ".crackerjack-"
 """Begins the name of every file that we write beside the user's; never part of a project."""
 
+READ_REGULAR: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+"""How we open what should be a regular file: by now it may be a link, or a pipe without a writer."""
+
 _TICK: Final = 2_000_000_000
 """Nanoseconds; FAT has the coarsest clock in use."""
 

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from crackerjack.hooks.environment import environment_python
 from crackerjack.hooks.files import FileSet
 from crackerjack.hooks.packaging import PackagingHints, packaging_hints
 
@@ -138,20 +139,6 @@ def discover_layout(
         has_git=files.has_git,
         python=environment_python(root, environment),
     )
-
-
-def environment_python(root: str, environment: Mapping[str, str] = os.environ) -> str | None:
-    """Return the interpreter of the project's environment, None when there is none.
-
-    That is a virtual environment in the project, else the one that is active.
-    """
-    active = (environment.get("VIRTUAL_ENV"), environment.get("CONDA_PREFIX"))
-    for prefix in (os.path.join(root, ".venv"), os.path.join(root, "venv"), *active):
-        if prefix:
-            python = os.path.abspath(os.path.join(prefix, "bin", "python"))
-            if os.path.isfile(python) and os.access(python, os.X_OK):
-                return python
-    return None
 
 
 def _tree(paths: Iterable[str]) -> _Tree:

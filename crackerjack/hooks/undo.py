@@ -18,7 +18,7 @@ import msgspec
 
 from crackerjack.errors import StoreTooNew, StoreUnavailable
 from crackerjack.hooks.atomic import Refusal, create_file, read_regular, replace_file
-from crackerjack.hooks.database import OtherVersion, open_database
+from crackerjack.hooks.database import OtherVersion, open_database, transaction
 from crackerjack.hooks.files import content_digest
 
 if TYPE_CHECKING:
@@ -258,14 +258,8 @@ class UndoStore:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._opened() as connection:
-            connection.execute("BEGIN IMMEDIATE")
-            try:
-                yield connection
-            except BaseException:
-                connection.execute("ROLLBACK")
-                raise
-            connection.execute("COMMIT")
+        with self._opened() as connection, transaction(connection):
+            yield connection
 
     @contextlib.contextmanager
     def _opened(self) -> Iterator[sqlite3.Connection]:
