@@ -76,8 +76,12 @@ class Toolbox:
         self._found: dict[str, Tool | None] = {}
         self._distributions: dict[str, Mapping[str, str]] = {}
 
-    def find(self, name: str) -> Tool | None:
-        """The tool of this name; None when there is none. A name with a ``/`` is a path in the project."""
+    def find(self, name: str | None) -> Tool | None:
+        """The tool of this name; None when there is none. A name with a ``/`` is a path in
+        the project.
+        """
+        if name is None:
+            return None
         if name not in self._found:
             self._found[name] = self._look_for(name)
         return self._found[name]
