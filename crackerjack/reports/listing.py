@@ -12,7 +12,7 @@ from crackerjack.events.log import JobEntry
 from crackerjack.events.payload import EventType, WorkflowEnded
 from crackerjack.reports import wording
 from crackerjack.reports.safe_text import cells, clip, inert, one_line
-from crackerjack.reports.style import PLAIN, Line, Look
+from crackerjack.reports.style import PLAIN, Line, Look, wrap
 from crackerjack.types import HookStatus, JobStatus
 
 _STATUS: Final = {
@@ -26,7 +26,6 @@ _MARKS: Final = {
     JobStatus.INTERRUPTED: HookStatus.TIMED_OUT.value,
 }
 _GAP: Final = "  "
-_RESULT_ROOM: Final = 16  # cells: with less for the result, a job takes two lines
 
 
 class JobLine(msgspec.Struct, frozen=True, kw_only=True):
@@ -60,29 +59,35 @@ def job_line(entry: JobEntry, terminal: WorkflowEvent | None) -> JobLine:
 
 
 def render(jobs: Sequence[JobLine], *, now: float, width: int = 80, look: Look = PLAIN) -> str:
-    """The table in `width` cells; `now` is in seconds since the epoch."""
+    """The table in `width` cells, two lines a job where one is too narrow.
+
+    `now` is in seconds since the epoch.
+    """
     if not jobs:
         return "No jobs yet: `crackerjack` runs the first one.\n"
-    columns = [[job.job_id for job in jobs], [_age(job, now) for job in jobs]]
-    columns += [[_name(job) for job in jobs], [inert(job.workflow) for job in jobs]]
-    widths = [max(map(cells, column)) for column in columns]
-    used = 2 + sum(widths) + len(_GAP) * len(widths)
-    two_lines = width - used < _RESULT_ROOM
+    rows = [_row(job, now) for job in jobs]
+    columns = [max(map(cells, column)) for column in zip(*rows, strict=True)]
+    fits = 2 + sum(columns) + len(_GAP) * (len(columns) - 1) <= width
     lines: list[Line] = []
-    for index, job in enumerate(jobs):
-        texts = [column[index] for column in columns]
-        padded = [
-            text + " " * (size - cells(text)) for text, size in zip(texts, widths, strict=True)
-        ]
+    for job, row in zip(jobs, rows, strict=True):
         symbol = look.symbol(_MARKS.get(job.status, ""))
-        job_id: Line = [symbol, ("", " "), ("strong", texts[0] if two_lines else padded[0])]
-        rest: Line = [("", _GAP), ("faint", padded[1]), ("", f"{_GAP}{padded[2]}{_GAP}")]
-        rest += [("faint", padded[3]), ("", _GAP), (symbol[0], _result(job, now))]
-        if two_lines:
-            lines += [look.fit(job_id, width), look.fit(rest, width)]
+        styles = ("strong", "faint", "", "faint", symbol[0])
+        sizes = columns if fits else [0] * len(columns)
+        job_id, *rest = (
+            (style, text + " " * (size - cells(text)))
+            for style, text, size in zip(styles, row, sizes, strict=True)
+        )
+        about = [span for text in rest for span in (("", _GAP), text)]
+        if fits:
+            lines.append([symbol, ("", " "), job_id, *about])
         else:
-            lines.append(look.fit([*job_id, *rest], width))
-    return "".join(f"{look.paint(line)}\n" for line in lines)
+            lines += [[symbol, ("", " "), job_id], *wrap(about, width, len(_GAP))]
+    return "".join(f"{look.paint(line).rstrip(' ')}\n" for line in lines)
+
+
+def _row(job: JobLine, now: float) -> tuple[str, str, str, str, str]:
+    """Job, age, project, workflow, result."""
+    return job.job_id, _age(job, now), _name(job), inert(job.workflow), _result(job, now)
 
 
 def _name(job: JobLine) -> str:

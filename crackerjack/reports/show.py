@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Final
 
 from crackerjack.events.payload import DiagnosticFound
 from crackerjack.jobs.snapshot import JobSnapshot
@@ -11,7 +12,8 @@ from crackerjack.reports.safe_text import inert, one_line
 from crackerjack.reports.style import PLAIN, Line, Look, wrap
 from crackerjack.reports.summary import next_steps, table
 
-_ALL_LINES = 10_000  # of a failing test's message: here it is shown whole
+_INDENT: Final = 6  # cells, of lines that go on; a test's message has 4
+_ALL_LINES: Final = 10_000  # of a failing test's message: here it is shown whole
 
 
 def render(job: JobSnapshot, *, width: int = 80, look: Look = PLAIN) -> str:
@@ -22,12 +24,8 @@ def render(job: JobSnapshot, *, width: int = 80, look: Look = PLAIN) -> str:
     sections = [
         _header(job, width),
         _findings(job, width),
-        [
-            line
-            for test in job.failing_tests
-            for line in wording.failing_test(test, limit=_ALL_LINES)
-        ],
-        [wording.fix(fix) for fix in job.fixes],
+        [part for line in _failing_tests(job) for part in wrap(line, width, _INDENT)],
+        [part for fix in job.fixes for part in wrap(wording.fix(fix), width, _INDENT)],
         table(job, look, width),
         wrap(wording.verdict(job), width, 2),
         next_steps(job, width, but=f"crackerjack show {job.job_id}"),
@@ -67,6 +65,12 @@ def _findings(job: JobSnapshot, width: int) -> list[Line]:
             message = wording.finding(found)[2:]
             lines += wrap([("faint", f"  {place:>{column}}  "), *message], width, column + 4)
     return lines
+
+
+def _failing_tests(job: JobSnapshot) -> list[Line]:
+    return [
+        line for test in job.failing_tests for line in wording.failing_test(test, limit=_ALL_LINES)
+    ]
 
 
 def _position(found: DiagnosticFound) -> tuple[int, int]:

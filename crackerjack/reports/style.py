@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -101,22 +101,24 @@ def wrap(line: Line, width: int, indent: int) -> list[Line]:
         return [line]
     lines: list[Line] = [[]]
     room = width
-    for style, word in _words(line):
-        if cells(word) > room and word.startswith(" ") and lines[-1]:
+    for space, word in _words(line):
+        size = width_of(word)
+        if space and size + 1 > room and lines[-1]:
             lines.append([("", " " * indent)])
-            room = width - indent
-            word = word[1:]  # noqa: PLW2901  the space has become the line break
-        lines[-1].append((style, word))
-        room -= cells(word)
+            room, space = width - indent, []  # noqa: PLW2901  the space has become the line break
+        lines[-1] += [*space, *word]
+        room -= width_of(space) + size
     return lines
 
 
-def _words(line: Line) -> Iterable[Span]:
-    """The line in pieces that it may be broken before: each space goes with the word after it."""
+def _words(line: Line) -> Iterator[tuple[Line, Line]]:
+    """The words of the line, each with the one space before it, if any; a word may change style."""
+    space: Line = []
+    word: Line = []
     for style, text in line:
-        start = 0
-        while start < len(text):
-            end = text.find(" ", start + 1)
-            end = len(text) if end < 0 else end
-            yield style, text[start:end]
-            start = end
+        first, *others = text.split(" ")
+        word.append((style, first))
+        for other in others:
+            yield space, word
+            space, word = [(style, " ")], [(style, other)]
+    yield space, word

@@ -61,8 +61,8 @@ class LiveView:
         self.tick()
 
     def close(self) -> None:
-        """Take the frame away, print what waits, and show the cursor."""
-        with contextlib.suppress(OSError):  # the terminal is gone: nothing to restore
+        """Take the frame away and print what waits."""
+        with contextlib.suppress(OSError):  # the terminal is gone
             self._region.erase()
             self._flush()
 

@@ -21,7 +21,7 @@ class PlainView:
 
     def __init__(self, output: Output, *, verbosity: int, clock: Callable[[], float]) -> None:
         self._output: Final = output
-        self._quiet: Final = verbosity == QUIET
+        self._quiet: Final = verbosity <= QUIET
         self._clock: Final = clock
         self._narration: Final = Narration(output.look, verbosity=verbosity, hook_lines=True)
         self._last = clock()

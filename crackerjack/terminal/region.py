@@ -10,8 +10,6 @@ from crackerjack.reports.style import Line, width_of
 from crackerjack.terminal.output import Output
 
 # ECMA-48 control sequences, and DEC private modes as xterm documents them.
-_HIDE_CURSOR: Final = "\x1b[?25l"
-_SHOW_CURSOR: Final = "\x1b[?25h"
 _BEGIN_FRAME: Final = "\x1b[?2026h"  # synchronized output: the frame is shown whole, or ignored
 _END_FRAME: Final = "\x1b[?2026l"
 _ERASE_BELOW: Final = "\x1b[J"
@@ -21,8 +19,9 @@ _ERASE_RIGHT: Final = "\x1b[K"
 class Region:
     """Draws frames at the end of the terminal, one write each.
 
-    Between frames the cursor is hidden and stands behind the last line of the region. The lines of a
-    frame are cut to less than the terminal's width, so that none of them wraps.
+    Between frames the cursor stands behind the last line of the region. It is not hidden, nor is any
+    other mode of the terminal changed: who is killed has nothing to restore. The lines of a frame are
+    cut to less than the terminal's width, so that none of them wraps.
     """
 
     def __init__(self, output: Output) -> None:
@@ -41,7 +40,7 @@ class Region:
         look = self._output.look
         fitted = [look.fit(line, size.columns - 1) for line in frame[: size.lines - 1]]
         resized = size.columns != self._columns
-        start = _BEGIN_FRAME + ("" if self.drawn else _HIDE_CURSOR) + self._to_top(size.columns)
+        start = _BEGIN_FRAME + self._to_top(size.columns)
         lines = [f"{look.paint(line)}\n" for line in above]
         body = "\n".join(look.paint(line) + _ERASE_RIGHT for line in fitted)
         clear = _ERASE_BELOW if above or resized else ""
@@ -50,10 +49,10 @@ class Region:
         self._columns = size.columns
 
     def erase(self) -> None:
-        """Take the frame away and show the cursor where it began."""
+        """Take the frame away; the cursor is where it began."""
         if self.drawn:
             top = self._to_top(self._output.size().columns)
-            self._output.write(f"{top}{_ERASE_BELOW}{_SHOW_CURSOR}")
+            self._output.write(f"{top}{_ERASE_BELOW}")
             self._widths = []
 
     def _to_top(self, columns: int) -> str:

@@ -51,7 +51,7 @@ def make_view(
     ``NO_COLOR`` does not forbid them. `clock` gives seconds since the epoch.
     """
     output = Output(stream, environ)
-    if output.is_plain or verbosity == QUIET:
+    if output.is_plain or verbosity <= QUIET:
         return PlainView(output, verbosity=verbosity, clock=clock)
     from crackerjack.terminal.live import LiveView
 

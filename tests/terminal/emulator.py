@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -29,6 +30,7 @@ class Terminal:
         self._arrived = bytearray()
         self._changed = threading.Condition()
         self._marks = 0
+        self._hung_up = False
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._set_size(columns, lines)
         self._reader.start()
@@ -42,9 +44,9 @@ class Terminal:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self.stream.close()
+        with contextlib.suppress(OSError):  # hung up, with text left in the buffer
+            self.stream.close()
         self._reader.join(_DEADLINE)
-        os.close(self._master)
 
     def resize(self, columns: int, lines: int, *, reflow: bool = False) -> None:
         """Make the window another size; with `reflow`, lines that are too long are broken anew."""
@@ -53,6 +55,13 @@ class Terminal:
             self._reflow(columns)
         self.screen.resize(lines, columns)
         self._set_size(columns, lines)
+
+    def hang_up(self) -> None:
+        """Close the window: from now on nothing can be written."""
+        self._settle()
+        self._hung_up = True
+        os.write(self._slave, b"\0")  # wakes the reader
+        self._reader.join(_DEADLINE)
 
     def display(self) -> list[str]:
         """The lines of the screen, without trailing blanks."""
@@ -106,11 +115,15 @@ class Terminal:
         self._parser.feed(new)
 
     def _read(self) -> None:
+        """Read until either end is closed, then close this one."""
         while True:
             try:
                 data = os.read(self._master, 65536)
             except OSError:  # the other end is closed
-                return
+                break
             with self._changed:
                 self._arrived += data
                 self._changed.notify_all()
+            if self._hung_up:
+                break
+        os.close(self._master)
