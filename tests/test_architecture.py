@@ -128,7 +128,7 @@ def test_the_plugin_brings_nothing_of_ours_into_the_tested_project() -> None:
 NOBODYS_BUSINESS: Final = {
     "a directory of one machine": re.compile(r"/(?:root|work)/\w"),
     "a directory beside the repository": re.compile(r"\.\./shared\b"),
-    "a package index": re.compile(r"--(?:extra-)?index-url\b|--find-links\b|file://"),
+    "a package index": re.compile(r"--(?:extra-)?index-url\b|--find-links\b"),
 }
 
 

@@ -16,6 +16,8 @@ import pytest
 
 from crackerjack.config import HookTable, Settings, StepTable, WorkflowTable, load_config
 from crackerjack.events.payload import PAYLOADS
+from crackerjack.hooks.builtin import CHECKS, FIXABLE
+from crackerjack.hooks.catalog import CATALOG
 from crackerjack.types import HookStatus
 
 ROOT: Final = Path(__file__).resolve().parent.parent
@@ -142,3 +144,25 @@ def test_every_event_is_documented_with_its_data() -> None:
         fields = [name for name in payload.__struct_fields__ if name != "timestamp"]
         assert documented[event_type] == fields, event_type
     assert set(HookStatus) <= set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
+
+
+def test_every_hook_and_file_check_is_documented() -> None:
+    text = (ROOT / "docs" / "hooks.md").read_text()
+    _, fast, comprehensive, checks = re.split(r"^## .*$", text, flags=re.MULTILINE)
+    rows = {"fast": _rows(fast), "comprehensive": _rows(comprehensive)}
+    for hook in CATALOG:
+        writes = rows[hook.strategy].pop(hook.name)[1]
+        assert (writes == "no") == (hook.fix is None), hook.name
+    assert not any(rows.values())
+    assert {name: row[1] for name, row in _rows(checks).items()} == {
+        name: "yes" if name in FIXABLE else "" for name in CHECKS
+    }
+
+
+def _rows(section: str) -> dict[str, list[str]]:
+    """The rows of a section's table, by the names in their first cell."""
+    rows: dict[str, list[str]] = {}
+    for line in section.splitlines():
+        first, *others = (cell.strip() for cell in line.strip("|").split("|"))
+        rows.update(dict.fromkeys(re.findall(r"`([\w-]+)`", first), others))
+    return rows
