@@ -26,7 +26,7 @@ def table(job: JobSnapshot, look: Look, width: int) -> list[Line]:
     names = min(NAME_LIMIT, max(names, len("total")))
     lines: list[Line] = []
     for hook in rows:
-        measured = job.coverage if job.coverage and job.coverage.hook == hook.name else None
+        measured = job.coverage if job.coverage and job.coverage.step_id == hook.step_id else None
         lines += row(hook, look, names, width, measured)
     for reason, skipped in _skipped(job):
         symbol = look.symbol(HookStatus.SKIPPED)
@@ -82,7 +82,9 @@ def next_steps(job: JobSnapshot, width: int, *, but: str = "") -> list[Line]:
 
 def ending(job: JobSnapshot, look: Look, width: int) -> list[Line]:
     """The end of a run: the table, the next commands, and the verdict as the last line."""
-    parts = [table(job, look, width), next_steps(job, width), wrap(wording.verdict(job), width, 2)]
+    sentences = [line for line in (wording.remark(job), wording.verdict(job)) if line]
+    verdict = [part for line in sentences for part in wrap(line, width, 2)]
+    parts = [table(job, look, width), next_steps(job, width), verdict]
     lines: list[Line] = []
     for part in parts:
         if part:

@@ -31,7 +31,7 @@ BROKEN: Final = frozenset(
 
 _MESSAGE_LINES: Final = 8  # of a failing test's message; `crackerjack show` has them all
 _SEVERITY_STYLES: Final = {"error": "bad", "warning": "warn", "note": "faint"}
-_COMMAND: Final = re.compile(r"`([^`]+)`")
+_INSTALL: Final = re.compile(r"`([^`]+)`|: ([^:]+)$")  # where a reason names the command
 _RERUN_LIMIT: Final = 4  # hooks named in one command; more is not a command one would type
 
 
@@ -161,6 +161,12 @@ def totals(job: JobSnapshot) -> str:
     return ", ".join(part for part in parts if part)
 
 
+def remark(job: JobSnapshot) -> Line:
+    """Why a job that is well did less than one would think, such as that no file has changed."""
+    reason = one_line(job.reason) if job.status is JobStatus.COMPLETED else ""
+    return [("", reason[:1].upper() + reason[1:])] if reason else []
+
+
 def verdict(job: JobSnapshot) -> Line:
     """How the job ended, in a sentence."""
     if job.status is JobStatus.COMPLETED:
@@ -190,10 +196,10 @@ def next_commands(job: JobSnapshot) -> list[tuple[str, str]]:
     if job.check and (fixable := sum(found.fixable for found in job.diagnostics)):
         commands.append(("crackerjack run", f"fix {fixable} of them"))
     commands.extend(
-        (command[1], f"install what {inert(hook.name)} needs")
+        (command[1] or command[2], f"install what {inert(hook.name)} needs")
         for hook in hooks
         if hook.status == HookStatus.TOOL_MISSING
-        and (command := _COMMAND.search(one_line(hook.reason)))
+        and (command := _INSTALL.search(one_line(hook.reason)))
     )
     if counts["fixed"]:
         commands.append(

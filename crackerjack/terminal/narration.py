@@ -52,8 +52,9 @@ class Narration:
         """What the job is after the events told so far; its id comes with the first."""
         self._look: Final = look
         self._hook_lines: Final = hook_lines and verbosity > QUIET
-        self._told: Final[Counter[tuple[str, str]]] = Counter()
-        self._withheld: Final[Counter[str]] = Counter()
+        self._told: Final[Counter[tuple[str, str, str]]] = Counter()
+        self._withheld: Final[Counter[tuple[str, str]]] = Counter()
+        """How many lines of a step's hook were not told."""
         self._seen: Final[set[tuple[str, ...]]] = set()
         self._tellers: Final = self._choose(verbosity)
 
@@ -66,7 +67,7 @@ class Narration:
             self.job = JobSnapshot(job_id=event.job_id)
         self.job.apply(event)
         if event.terminal:
-            return [line for hook in list(self._withheld) for line in self._rest(hook)]
+            return self._rest()
         tell = self._tellers.get(event.event_type)
         if tell is None:
             return []
@@ -116,18 +117,18 @@ class Narration:
 
     def _finding(self, payload: DiagnosticFound) -> list[Line]:
         key = (payload.hook, payload.fingerprint, payload.path, str(payload.line))
-        if key in self._seen or not self._may("finding", payload.hook, _FINDINGS_LIMIT):
+        if key in self._seen or not self._may("finding", payload, _FINDINGS_LIMIT):
             return []
         self._seen.add(key)
         return [wording.finding(payload)]
 
     def _fix(self, payload: FileFixed) -> list[Line]:
-        if not self._may("fix", payload.hook, _FIXES_LIMIT):
+        if not self._may("fix", payload, _FIXES_LIMIT):
             return []
         return [wording.fix(payload)]
 
     def _test(self, payload: TestCompleted) -> list[Line]:
-        if payload.outcome not in FAILING or not self._may("test", payload.hook, _FINDINGS_LIMIT):
+        if payload.outcome not in FAILING or not self._may("test", payload, _FINDINGS_LIMIT):
             return []
         return wording.failing_test(payload)
 
@@ -152,7 +153,7 @@ class Narration:
 
     def _hook_ended(self, payload: HookEnded) -> list[Line]:
         hook = self.job.hook(payload.step_id, payload.hook)
-        return [*self._rest(payload.hook), *self._row(hook)]
+        return [*self._rest(payload.step_id, payload.hook), *self._row(hook)]
 
     def _phase_ended(self, payload: PhaseEnded) -> list[Line]:
         name = _PHASES.get(payload.phase, payload.phase)
@@ -165,7 +166,7 @@ class Narration:
             told = self._row(phase)
         else:
             told = []  # the hook that ran in the phase has been told
-        return [*self._rest(payload.phase), *told]
+        return [*self._rest(payload.step_id), *told]
 
     def _strategy_ended(self, payload: StrategyEnded) -> list[Line]:
         if not payload.skipped:
@@ -183,18 +184,22 @@ class Narration:
             return [[self._look.symbol(hook.status), ("", what)]]
         return []
 
-    def _may(self, kind: str, hook: str, limit: int) -> bool:
+    def _may(
+        self, kind: str, payload: DiagnosticFound | FileFixed | TestCompleted, limit: int
+    ) -> bool:
         """Whether there is room for one more line of this kind; if not, it is counted."""
-        if self._told[kind, hook] >= limit:
-            self._withheld[hook] += 1
+        if self._told[kind, payload.step_id, payload.hook] >= limit:
+            self._withheld[payload.step_id, payload.hook] += 1
             return False
-        self._told[kind, hook] += 1
+        self._told[kind, payload.step_id, payload.hook] += 1
         return True
 
-    def _rest(self, hook: str) -> list[Line]:
-        """How much of a hook was withheld."""
-        number = self._withheld.pop(hook, 0)
-        if not number:
-            return []
-        where = f"crackerjack show {self.job.job_id}"
-        return [[("faint", f"... and {number} more [{inert(hook)}]; "), ("strong", where)]]
+    def _rest(self, step_id: str = "", hook: str = "") -> list[Line]:
+        """How much was withheld: of a hook, of a step, or at all."""
+        lines: list[Line] = []
+        for key in list(self._withheld):
+            if step_id in {key[0], ""} and hook in {key[1], ""}:
+                more = f"... and {self._withheld.pop(key)} more [{inert(key[1])}]; "
+                show = f"crackerjack show {self.job.job_id}"
+                lines.append([("faint", more), ("strong", show)])
+        return lines

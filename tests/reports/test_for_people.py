@@ -112,6 +112,26 @@ def test_what_a_check_could_have_fixed_is_offered() -> None:
     assert ("crackerjack run", "fix 1 of them") in wording.next_commands(of(run))
 
 
+@pytest.mark.parametrize(
+    "reason", ["mypy is not on PATH: pip install mypy", "install it with `pip install mypy`", "no"]
+)
+def test_the_command_that_installs_a_missing_tool_is_offered(reason: str) -> None:
+    run = SampleRun().begin().strategy(FAST, ["mypy"]).hook(FAST, "mypy")
+    run.hook_ended(FAST, "mypy", HookStatus.TOOL_MISSING, reason=reason)
+    commands = wording.next_commands(of(run.end(EventType.WORKFLOW_FAILED, exit_code=3)))
+    assert commands == ([] if reason == "no" else [("pip install mypy", "install what mypy needs")])
+
+
+def test_tests_without_a_hook_of_their_own_have_the_row_of_their_phase() -> None:
+    run = SampleRun().begin(tests=True).phase(TESTS).collected(1).test("t.py::a").coverage(90.0)
+    assert "  ✓ testing  0.12s  1 passed, coverage 90%" in end_of(run.phase_ended(TESTS).end())
+
+
+def test_why_a_run_that_is_well_did_little() -> None:
+    run = SampleRun().begin().end(reason="no file has changed")
+    assert end_of(run)[-2:] == ["No file has changed", "Workflow completed successfully"]
+
+
 def test_a_hook_that_only_says_no_is_named_in_the_verdict() -> None:
     run = SampleRun().begin().strategy(FAST, ["own"]).hook(FAST, "own")
     run.hook_ended(FAST, "own", HookStatus.FAILED)

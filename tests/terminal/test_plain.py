@@ -139,6 +139,16 @@ def test_a_flood_that_the_end_of_the_job_cuts_off_says_so_too() -> None:
     assert lines[-1] == "Workflow interrupted: cancelled"
 
 
+def test_a_flood_of_a_phase_is_told_when_the_phase_ends() -> None:
+    run = SampleRun().begin().phase(CLEANING)
+    run.fixed(CLEANING, "cleaning", *(f"src/{number}.py" for number in range(30)))
+    run.phase_ended(CLEANING)
+    assert shown(run)[-2:] == [
+        "... and 10 more [cleaning]; crackerjack show job123",
+        "Code cleaning completed successfully",
+    ]
+
+
 def test_a_finding_that_is_found_again_is_told_once() -> None:
     run = SampleRun().begin().strategy(FAST, ["ruff-check"])
     for attempt in (1, 2):
