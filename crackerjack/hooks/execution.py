@@ -10,8 +10,8 @@ from typing import Final
 
 import msgspec
 
-from crackerjack.hooks.diagnostic import Diagnostic
 from crackerjack.hooks.hook import Hook
+from crackerjack.hooks.look import Found, together
 from crackerjack.hooks.parsers import PARSERS, Parsed, ToolOutput
 from crackerjack.hooks.process import (
     Cancellation,
@@ -28,15 +28,6 @@ _ARGUMENT_BYTES: Final = 96 * 1024  # of file names in one command: the least th
 _WORDS: Final = 2000  # characters of a tool's own words in a reason
 _FILES: Final = "{files}"
 _TEXT_PARSERS: Final = frozenset({"regex", "exit-code"})  # their output is for people too
-
-
-class Said(msgspec.Struct, frozen=True, kw_only=True):
-    """What a tool had to say about some files."""
-
-    status: HookStatus
-    diagnostics: tuple[Diagnostic, ...] = ()
-    reason: str = ""
-    exit_code: int | None = None
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
@@ -65,13 +56,9 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     limited_by: str
     """Who set the deadline, for the reason of a timeout."""
 
-    def over(self, paths: Sequence[str]) -> Said:
+    def over(self, paths: Sequence[str]) -> Found:
         """Run the tool over these files, in several processes where they are too many for one."""
-        said = [self._once(chunk) for chunk in self._chunks(paths)]
-        worst = max(said, key=lambda one: _BADNESS[one.status])
-        return msgspec.structs.replace(
-            worst, diagnostics=tuple(found for one in said for found in one.diagnostics)
-        )
+        return together(self._once(chunk) for chunk in self._chunks(paths))
 
     def _chunks(self, paths: Sequence[str]) -> Iterator[Sequence[str]]:
         if _FILES not in self.arguments:
@@ -88,7 +75,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
             size += length
         yield chunk
 
-    def _once(self, paths: Sequence[str]) -> Said:
+    def _once(self, paths: Sequence[str]) -> Found:
         report = os.path.join(self.around.scratch, f"{self.hook.name}-{time.monotonic_ns()}")
         argv = [self.executable, *self._filled_in(paths, report)]
         parser = self.hook.parser
@@ -111,7 +98,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
             return self._read(result, _take(report))
         except (OSError, ValueError) as error:
             reason = f"{self.executable} cannot be started: {error}"
-            return Said(status=HookStatus.TOOL_ERROR, reason=reason)
+            return Found(status=HookStatus.TOOL_ERROR, reason=reason)
 
     def _filled_in(self, paths: Sequence[str], report: str) -> Iterator[str]:
         for argument in self.arguments:
@@ -125,7 +112,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
                     .replace("{python}", self.around.python)
                 )
 
-    def _read(self, result: ProcessResult, report: str) -> Said:
+    def _read(self, result: ProcessResult, report: str) -> Found:
         unfinished = self._unfinished(result)
         if unfinished is not None:
             return unfinished
@@ -140,48 +127,35 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
         parsed: Parsed = PARSERS[self.hook.parser](self.hook.name, output)
         if parsed.status is HookStatus.TOOL_ERROR and self.hook.parser not in _TEXT_PARSERS:
             self.on_output("stdout", output.stdout[-_WORDS:])
-        return Said(
+        return Found(
             status=parsed.status,
             diagnostics=parsed.diagnostics,
             reason=parsed.reason,
             exit_code=result.returncode,
         )
 
-    def _unfinished(self, result: ProcessResult) -> Said | None:
+    def _unfinished(self, result: ProcessResult) -> Found | None:
         """What there is to say of a process that did not come to its own end."""
         code = result.returncode
         if result.timed_out:
             reason = f"stopped after {result.duration:.1f} s: the time limit of {self.limited_by}"
-            return Said(status=HookStatus.TIMED_OUT, reason=reason)
+            return Found(status=HookStatus.TIMED_OUT, reason=reason)
         if result.cancelled:
-            return Said(status=HookStatus.INCONCLUSIVE, reason="interrupted")
+            return Found(status=HookStatus.INCONCLUSIVE, reason="interrupted")
         if code is None or code < 0:
-            name = "an unknown signal" if code is None else signal.Signals(-code).name
+            name = "an unknown signal" if code is None else _signal_name(-code)
             words = _text(result.stderr)[-_WORDS:].strip()
             reason = f"{self.hook.tool} was ended by {name}" + (f": {words}" if words else "")
-            return Said(status=HookStatus.TOOL_ERROR, reason=reason, exit_code=code)
+            return Found(status=HookStatus.TOOL_ERROR, reason=reason, exit_code=code)
         if result.truncated:
             reason = f"{self.hook.tool} printed more than can be read ({len(result.stdout)} bytes)"
-            return Said(status=HookStatus.TOOL_ERROR, reason=reason, exit_code=code)
+            return Found(status=HookStatus.TOOL_ERROR, reason=reason, exit_code=code)
         return None
 
 
-_BADNESS: Final = {
-    status: rank
-    for rank, status in enumerate(
-        (
-            HookStatus.SKIPPED,
-            HookStatus.PASSED,
-            HookStatus.FIXED,
-            HookStatus.FAILED,
-            HookStatus.INCONCLUSIVE,
-            HookStatus.TOOL_MISSING,
-            HookStatus.TOOL_ERROR,
-            HookStatus.TIMED_OUT,
-        )
-    )
-}
-"""Of several runs the one that decides the hook's status: a part that is unknown outweighs findings."""
+def _signal_name(number: int) -> str:
+    known = {one.value: one.name for one in signal.Signals}
+    return known.get(number, f"signal {number}")
 
 
 def _text(output: bytes) -> str:

@@ -65,6 +65,8 @@ class Hook(msgspec.Struct, frozen=True, kw_only=True):
     """Files beside pyproject.toml that configure the tool; the cache watches them."""
     config_tables: tuple[str, ...] = ()
     """Tables of pyproject.toml that configure the tool, such as ``tool.ruff``."""
+    sees_other_files: bool = False
+    """Scope FILE: whether findings in a file depend on which other files there are."""
     reads_environment: bool = False
     """Whether findings depend on the packages installed in the project's environment."""
     version_args: tuple[str, ...] = ("--version",)
@@ -84,6 +86,10 @@ class HookResult(msgspec.Struct, frozen=True, kw_only=True):
     diagnostics: tuple[Diagnostic, ...] = ()
     changed: tuple[str, ...] = ()
     """Files that it changed, relative to the project."""
+    rules: Mapping[str, tuple[str, ...]] = {}
+    """Changed file -> the codes of what was put right, where that is known."""
+    refused: Mapping[str, str] = {}
+    """File -> why a fix was not made; the file is as it was."""
     cached: bool = False
     files: int = 0
     """How many files it looked at."""

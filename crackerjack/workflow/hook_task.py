@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Final
 
 from crackerjack.events.payload import (
     DiagnosticFound,
@@ -13,6 +12,7 @@ from crackerjack.events.payload import (
     HookOutput,
     HookStarted,
 )
+from crackerjack.hooks.diagnostic import printable_path
 from crackerjack.hooks.hook import HookResult
 from crackerjack.hooks.selection import PlannedHook
 from crackerjack.types import HookStatus
@@ -20,11 +20,7 @@ from crackerjack.workflow.open_step import OpenStep
 from crackerjack.workflow.run import Limit
 from crackerjack.workflow.scheduler import Task
 from crackerjack.workflow.staleness import Looked
-from crackerjack.workflow.verdict import GOOD, Part
-
-_WORTH_RETRYING: Final = frozenset(
-    {HookStatus.TIMED_OUT, HookStatus.TOOL_ERROR, HookStatus.INCONCLUSIVE}
-)
+from crackerjack.workflow.verdict import GOOD, WORTH_RETRYING, Part
 
 
 class HookTask:
@@ -59,7 +55,7 @@ class HookTask:
         attempt = 1
         result = self._attempt(attempt)
         while (
-            result.status in _WORTH_RETRYING
+            result.status in WORTH_RETRYING
             and attempt <= self._step.step.retries
             and not self._run.why_stopped()
         ):
@@ -137,9 +133,9 @@ class HookTask:
 
     def _publish_found(self, result: HookResult) -> None:
         for path in result.changed:
-            self._run.publish(
-                EventType.FILE_FIXED, FileFixed(step_id=self._step_id, hook=self._name, path=path)
-            )
+            self._publish_fix(path, rules=result.rules.get(path, ()))
+        for path, reason in result.refused.items():
+            self._publish_fix(path, refused=reason)
         for found in result.diagnostics:
             self._run.publish(
                 EventType.DIAGNOSTIC_FOUND,
@@ -156,6 +152,19 @@ class HookTask:
                     fingerprint=found.fingerprint,
                 ),
             )
+
+    def _publish_fix(self, path: str, *, rules: tuple[str, ...] = (), refused: str = "") -> None:
+        self._run.publish(
+            EventType.FILE_FIXED,
+            FileFixed(
+                step_id=self._step_id,
+                hook=self._name,
+                path=printable_path(path),
+                fixed=not refused,
+                rules=rules,
+                reason=refused,
+            ),
+        )
 
     def _judge(self, result: HookResult) -> None:
         """Add the hook's part to the verdict; a clean re-run leaves a fixed hook ``fixed``."""

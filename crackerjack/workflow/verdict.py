@@ -22,6 +22,11 @@ _BROKEN: Final = frozenset(
 GOOD: Final = frozenset({HookStatus.PASSED, HookStatus.FIXED, HookStatus.SKIPPED})
 """What ends in a ``*_completed`` event; everything else in a ``*_failed`` one."""
 
+WORTH_RETRYING: Final = frozenset(
+    {HookStatus.TIMED_OUT, HookStatus.TOOL_ERROR, HookStatus.INCONCLUSIVE}
+)
+"""What may end otherwise the next time."""
+
 
 class Part(msgspec.Struct, frozen=True, kw_only=True):
     """How one hook, the cleaning or the tests ended."""

@@ -1,0 +1,209 @@
+"""One run of one hook: what is known already, what must be looked at, what can be put right."""
+
+from __future__ import annotations
+
+import functools
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from crackerjack.config import Config
+from crackerjack.hooks.builtin import CHECKS, FileCheckSettings, check_files
+from crackerjack.hooks.change_watch import ChangeWatch
+from crackerjack.hooks.diagnostic import with_fingerprints
+from crackerjack.hooks.execution import Execution, OnOutput, Surroundings
+from crackerjack.hooks.files import FileSet, SourceFile
+from crackerjack.hooks.hook import HookResult, Scope
+from crackerjack.hooks.look import Found, by_file, of_diagnostics, together
+from crackerjack.hooks.memory import Memory
+from crackerjack.hooks.selection import PlannedHook
+from crackerjack.hooks.source_lines import SourceLines
+from crackerjack.hooks.undo import UndoStore
+from crackerjack.types import HookStatus
+
+_CANNOT_TELL_FIXABLE: Final = frozenset({"exit-code", "json", "regex", "sarif"})
+"""Parsers of output that does not say which finding its tool can put right."""
+
+
+class Fixes(msgspec.Struct, frozen=True, kw_only=True):
+    """What was put right, and what was not."""
+
+    changed: tuple[str, ...] = ()
+    rules: Mapping[str, tuple[str, ...]] = {}
+    """Changed file -> the codes of what was put right."""
+    refused: Mapping[str, str] = {}
+    """File -> why it was left as it was."""
+
+
+class HookCheck(msgspec.Struct, frozen=True, kw_only=True):
+    """Everything that one run of a hook needs."""
+
+    entry: PlannedHook
+    tool_version: str
+    files: FileSet
+    """The files that the run looks at."""
+    all_files: FileSet
+    memory: Memory
+    undo: UndoStore
+    key: str
+    """Of the run, in the undo store."""
+    lines: SourceLines
+    config: Config
+    around: Surroundings
+    on_output: OnOutput
+    limit: float
+    """Seconds."""
+    limited_by: str
+
+    def run(self, *, fix: bool) -> HookResult:
+        """Look, and with `fix` put right what the tool can; never raises for what a tool does."""
+        started = time.monotonic()
+        result = self._run(started + self.limit, fix=fix)
+        return msgspec.structs.replace(
+            result, duration=time.monotonic() - started, tool_version=self.tool_version
+        )
+
+    def _run(self, deadline: float, *, fix: bool) -> HookResult:
+        hook = self.entry.hook
+        if not self.entry.runs:
+            return self._without_look(HookStatus.TOOL_MISSING, self.entry.reason)
+        chosen = self.files.select(hook.patterns)
+        if not chosen.files:
+            return self._without_look(HookStatus.SKIPPED, "there is no file for it to look at")
+        if hook.scope is Scope.PROJECT:
+            chosen = self.all_files.select(hook.patterns)
+        found, cached = self._look(chosen.files, deadline)
+        fixes = Fixes()
+        if fix and hook.fix is not None and found.status is HookStatus.FAILED:
+            fixes = self._fix(chosen.files, found, deadline)
+        if fixes.changed:
+            # What is left after the fix, the re-run says.
+            found = Found(status=HookStatus.FIXED)
+        return HookResult(
+            hook=hook.name,
+            status=found.status,
+            duration=0.0,
+            diagnostics=found.diagnostics,
+            changed=fixes.changed,
+            rules=fixes.rules,
+            refused=fixes.refused,
+            cached=cached,
+            files=len(chosen.files),
+            exit_code=found.exit_code,
+            reason=found.reason,
+        )
+
+    def _without_look(self, status: HookStatus, reason: str) -> HookResult:
+        return HookResult(hook=self.entry.hook.name, status=status, duration=0.0, reason=reason)
+
+    def _look(self, files: Sequence[SourceFile], deadline: float) -> tuple[Found, bool]:
+        """What there is to find, and whether all of it was known from earlier runs."""
+        hook = self.entry.hook
+        invocation = self.memory.invocation(
+            hook,
+            tool_version=self.tool_version,
+            argv=(self.entry.tool.path if self.entry.tool else "", *hook.check),
+            python=self.around.python,
+            all_files=self.all_files,
+        )
+        if hook.scope is Scope.PROJECT:
+            known = self.memory.recall(invocation, files)
+            if known is not None:
+                return known, True
+            found = self._found_now(files, deadline)
+            self.memory.remember(invocation, files, found)
+            return found, False
+        each = self.memory.recall_each(invocation, files)
+        rest = [file for file in files if file.path not in each]
+        if not rest:
+            return together(each.values()), True
+        found = self._found_now(rest, deadline)
+        self.memory.remember_each(invocation, rest, by_file(found, [file.path for file in rest]))
+        return together([*each.values(), found]), False
+
+    def _found_now(self, files: Sequence[SourceFile], deadline: float) -> Found:
+        if self.entry.hook.tool is None:
+            found = self._built_in(files, deadline)
+        else:
+            found = self._execution(self.entry.hook.check, deadline).over(
+                [file.path for file in files]
+            )
+        diagnostics = with_fingerprints(found.diagnostics, self.lines)
+        return msgspec.structs.replace(found, diagnostics=diagnostics)
+
+    def _execution(self, arguments: tuple[str, ...], deadline: float) -> Execution:
+        tool = self.entry.tool
+        return Execution(
+            hook=self.entry.hook,
+            executable=tool.path if tool else "",
+            arguments=arguments,
+            around=self.around,
+            on_output=self.on_output,
+            deadline=deadline,
+            limited_by=self.limited_by,
+        )
+
+    def _built_in(self, files: Sequence[SourceFile], deadline: float) -> Found:
+        result = check_files(
+            self.around.root,
+            files,
+            CHECKS,
+            settings=self._settings(),
+            cancelled=self._out_of_time(deadline),
+        )
+        found = of_diagnostics(tuple(one for own in result.diagnostics.values() for one in own))
+        if result.cancelled:
+            status = HookStatus.TIMED_OUT
+            reason = f"stopped at the time limit of {self.limited_by}"
+            if self.around.cancel.is_set:
+                status, reason = HookStatus.INCONCLUSIVE, "interrupted"
+            found = msgspec.structs.replace(found, status=status, reason=reason)
+        return found
+
+    def _settings(self) -> FileCheckSettings:
+        return FileCheckSettings(large_file_kb=self.config.large_file_kb)
+
+    def _fix(self, files: Sequence[SourceFile], found: Found, deadline: float) -> Fixes:
+        """Put right what can be."""
+        fixable = {one.path for one in found.diagnostics if one.fixable}
+        if self.entry.hook.parser in _CANNOT_TELL_FIXABLE:
+            fixable = {file.path for file in files}
+        candidates = [file for file in files if file.path in fixable]
+        if not candidates:
+            return Fixes()
+        if self.entry.hook.tool is None:
+            return self._fix_built_in(candidates, deadline)
+        return self._fix_with_tool(candidates, found, deadline)
+
+    def _fix_built_in(self, files: Sequence[SourceFile], deadline: float) -> Fixes:
+        result = check_files(
+            self.around.root,
+            files,
+            CHECKS,
+            settings=self._settings(),
+            replace=functools.partial(self.undo.replace, self.key, self.around.root),
+            cancelled=self._out_of_time(deadline),
+        )
+        return Fixes(
+            changed=tuple(fixed.path for fixed in result.fixed),
+            rules={fixed.path: fixed.rules for fixed in result.fixed},
+            refused={refusal.path: refusal.reason for refusal in result.refused},
+        )
+
+    def _fix_with_tool(self, files: Sequence[SourceFile], found: Found, deadline: float) -> Fixes:
+        execution = self._execution(self.entry.hook.fix or (), deadline)
+        with ChangeWatch(self.undo, self.key, self.around.root, files) as watch:
+            execution.over([file.path for file in files])
+        rules: dict[str, set[str]] = {path: set() for path in watch.changed}
+        for one in found.diagnostics:
+            if one.fixable and one.path in rules:
+                rules[one.path].add(one.code)
+        return Fixes(
+            changed=watch.changed,
+            rules={path: tuple(sorted(codes)) for path, codes in rules.items()},
+        )
+
+    def _out_of_time(self, deadline: float) -> Callable[[], bool]:
+        return lambda: self.around.cancel.is_set or time.monotonic() > deadline

@@ -1,0 +1,180 @@
+"""What earlier runs found, under keys that cover everything that a hook's findings depend on."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from crackerjack import __version__
+from crackerjack.config import PYPROJECT
+from crackerjack.hooks.cache import (
+    CacheFile,
+    Digests,
+    ResultCache,
+    invocation_key,
+    key_of,
+    result_key,
+)
+from crackerjack.hooks.environment import environment_digest
+from crackerjack.hooks.files import FileSet, SourceFile
+from crackerjack.hooks.hook import Hook
+from crackerjack.hooks.look import Found
+from crackerjack.types import HookStatus
+
+_SHARED_CONFIGURATION: Final = (PYPROJECT, "setup.cfg", "tox.ini", ".editorconfig")
+_CONCLUSIVE: Final = frozenset({HookStatus.PASSED, HookStatus.FAILED})
+
+
+class Memory:
+    """The results of one project's hooks. Any thread may use it; writers to the project must not run.
+
+    With ``enabled=False`` it knows nothing and keeps nothing.
+    """
+
+    def __init__(self, state_dir: str, root: str, *, enabled: bool) -> None:
+        self._root = root
+        self._enabled = enabled
+        self._file = CacheFile(state_dir)
+        self._results = ResultCache(self._file)
+        self._digests = Digests(self._file, root)
+        self._lock = threading.Lock()
+        self._environments: dict[str, bytes | None] = {}
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the cache, a sentence; empty while nothing is."""
+        return self._file.trouble
+
+    def close(self) -> None:
+        """Keep what was learnt of the files, and close the cache."""
+        if self._enabled:
+            with self._lock:
+                self._digests.save()
+            self._file.close()
+
+    def invocation(
+        self,
+        hook: Hook,
+        *,
+        tool_version: str,
+        argv: Sequence[str],
+        python: str,
+        all_files: FileSet,
+    ) -> bytes | None:
+        """The key of how the hook runs now; None when something it depends on cannot be told."""
+        if not self._enabled:
+            return None
+        environment: bytes | None = b""
+        if hook.reads_environment:
+            environment = self._environment(python)
+        if environment is None:
+            return None
+        others = key_of(*map(os.fsencode, all_files.paths)) if hook.sees_other_files else b""
+        return invocation_key(
+            hook=key_of(__version__.encode(), msgspec.msgpack.encode(hook), others),
+            tool_version=tool_version,
+            argv=argv,
+            config=self._configuration(hook, all_files),
+            environment=environment,
+        )
+
+    def recall(self, invocation: bytes | None, files: Sequence[SourceFile]) -> Found | None:
+        """What was found in exactly these files, taken together."""
+        key = self._key_of_all(invocation, files)
+        value = self._results.get(key) if key else None
+        return None if value is None else _decode(value)
+
+    def remember(self, invocation: bytes | None, files: Sequence[SourceFile], found: Found) -> None:
+        """Keep what was found in these files, unless they were written to meanwhile."""
+        key = self._key_of_all(invocation, files)
+        if key and found.status in _CONCLUSIVE and self._still_hold(files):
+            self._results.put_many({key: _encode(found)})
+
+    def recall_each(
+        self, invocation: bytes | None, files: Sequence[SourceFile]
+    ) -> dict[str, Found]:
+        """What was found in each of these files, for those of which that is known."""
+        keys = self._keys_of_each(invocation, files)
+        values = self._results.get_many(list(keys.values())) if keys else {}
+        known = {path: _decode(values[key]) for path, key in keys.items() if key in values}
+        return {path: found for path, found in known.items() if found is not None}
+
+    def remember_each(
+        self, invocation: bytes | None, files: Sequence[SourceFile], found: Mapping[str, Found]
+    ) -> None:
+        """Keep what was found in each file; `found` is by path."""
+        kept = [file for file in files if file.path in found]
+        keys = self._keys_of_each(invocation, kept)
+        if keys and self._still_hold(kept):
+            self._results.put_many({key: _encode(found[path]) for path, key in keys.items()})
+
+    def _key_of_all(self, invocation: bytes | None, files: Sequence[SourceFile]) -> bytes | None:
+        if invocation is None:
+            return None
+        with self._lock:
+            identity = self._digests.combined(files)
+        return None if identity is None else result_key(invocation, identity)
+
+    def _keys_of_each(
+        self, invocation: bytes | None, files: Sequence[SourceFile]
+    ) -> dict[str, bytes]:
+        if invocation is None:
+            return {}
+        with self._lock:
+            identities = self._digests.of(files)
+        return {path: result_key(invocation, identity) for path, identity in identities.items()}
+
+    def _still_hold(self, files: Iterable[SourceFile]) -> bool:
+        with self._lock:
+            return self._digests.still_hold(files)
+
+    def _environment(self, python: str) -> bytes | None:
+        if python not in self._environments:
+            self._environments[python] = environment_digest(python, root=self._root)
+        return self._environments[python]
+
+    def _configuration(self, hook: Hook, all_files: FileSet) -> bytes:
+        """Digest every file and variable that the tool may read its settings from.
+
+        Tools look for their configuration beside each file and in the directories above the project,
+        and nobody can tell which of them counts: so all do.
+        """
+        names = {*_SHARED_CONFIGURATION, *hook.config_files}
+        plain = [name for name in names if "/" not in name]
+        inside = [file.path for file in all_files.select(plain).files]
+        paths = {os.path.join(self._root, path) for path in (*inside, *names)}
+        above = os.path.dirname(self._root)
+        while above != os.path.dirname(above):
+            paths.update(os.path.join(above, name) for name in plain)
+            above = os.path.dirname(above)
+        home = os.environ.get("XDG_CONFIG_HOME") or os.path.expanduser("~/.config")
+        tool = os.path.basename(hook.tool or "")
+        for directory in (os.path.join(home, tool), os.path.expanduser("~"), home):
+            paths.update(os.path.join(directory, name) for name in (*plain, "config"))
+        prefixes = (f"{tool.upper()}_", "PYTHON", "MYPY", "LC_", "LANG")
+        variables = sorted(item for item in os.environ.items() if item[0].startswith(prefixes))
+        contents = [part for path in sorted(paths) for part in (os.fsencode(path), _content(path))]
+        return key_of(repr(variables).encode("utf-8", "backslashreplace"), *contents)
+
+
+def _content(path: str) -> bytes:
+    try:
+        with open(path, "rb") as stream:
+            return b"+" + stream.read()
+    except OSError:
+        return b"-"
+
+
+def _encode(found: Found) -> bytes:
+    return msgspec.msgpack.encode(found)
+
+
+def _decode(value: bytes) -> Found | None:
+    try:
+        return msgspec.msgpack.decode(value, type=Found)
+    except msgspec.MsgspecError:  # another version's; its key should have differed
+        return None

@@ -1,0 +1,190 @@
+"""One project as the hooks see it: its files, its tools, and which hooks run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Collection, Sequence
+from typing import Final, Self
+
+from crackerjack.config import Config
+from crackerjack.hooks.checking import HookCheck
+from crackerjack.hooks.execution import OnOutput, Surroundings
+from crackerjack.hooks.files import FileSet, discover
+from crackerjack.hooks.hook import HookResult
+from crackerjack.hooks.layout import Layout, discover_layout
+from crackerjack.hooks.memory import Memory
+from crackerjack.hooks.patterns import path_patterns
+from crackerjack.hooks.process import Cancellation, ProcessGroups
+from crackerjack.hooks.selection import PlannedHook, select_hooks
+from crackerjack.hooks.source_lines import SourceLines
+from crackerjack.hooks.pytest_session import TestResult
+from crackerjack.hooks.testing import TestRun, run_tests
+from crackerjack.hooks.tools import Toolbox
+from crackerjack.hooks.undo import UndoStore
+
+
+class NoGroups:
+    """Watches over no process groups: for looking at a project without running anything."""
+
+    def started(self, pgid: int) -> None:
+        """Nobody needs to know."""
+
+    def ended(self, pgid: int) -> None:
+        """Nobody needs to know."""
+
+
+class Project:
+    """A project during one run; a context manager. :meth:`look` comes first.
+
+    `key` names the run in the undo store. Hooks that only look may run side by side, from any
+    thread; one that writes must run alone.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        *,
+        state_dir: str,
+        key: str,
+        cancel: Cancellation,
+        groups: ProcessGroups,
+    ) -> None:
+        self.config: Final = config
+        self.cores: Final = os.cpu_count() or 1
+        self.files = FileSet(config.root, ())
+        """The files that this run looks at."""
+        self.all_files = self.files
+        self.layout = Layout()
+        self.planned: tuple[PlannedHook, ...] = ()
+        """Every hook there is for this project, those that run and those that do not."""
+        self._key = key
+        self._cancel = cancel
+        self._groups = groups
+        self._undo = UndoStore(state_dir)
+        self._memory = Memory(state_dir, config.root, enabled=config.cache)
+        self._toolbox = Toolbox(config.root, None)
+        self._lines = SourceLines(config.root)
+        self._scratch = os.path.join(state_dir, "scratch", key)
+
+    @classmethod
+    def to_look_at(cls, config: Config, state_dir: str) -> Self:
+        """A project of which only the hooks are wanted, looked at already; nothing can be undone."""
+        project = cls(
+            config, state_dir=state_dir, key="none", cancel=Cancellation(), groups=NoGroups()
+        )
+        project.look()
+        return project
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._memory.close()
+        self._undo.close()
+        if os.path.isdir(self._scratch):
+            for name in os.listdir(self._scratch):
+                os.unlink(os.path.join(self._scratch, name))
+            os.rmdir(self._scratch)
+
+    def look(
+        self,
+        *,
+        changed_only: bool = False,
+        since: str = "",
+        names: Collection[str] = (),
+        everything: bool = False,
+    ) -> None:
+        """Find files, layout and tools, and so the hooks.
+
+        Raises :exc:`UsageError` for a name that no hook has and for a revision that git does not
+        know, :exc:`ConfigError` for a hook of the user's own that cannot work.
+        """
+        root, exclude = self.config.root, self.config.exclude
+        self.all_files = self.files = discover(root, exclude=exclude)
+        if changed_only or since:
+            self.files = discover(
+                root, exclude=exclude, changed_only=changed_only, changed_since=since or None
+            )
+        self.layout = discover_layout(root, self.all_files, pyproject=self.config.pyproject)
+        self._toolbox = Toolbox(root, self.layout.python)
+        self.planned = select_hooks(
+            self.config, self.layout, self._toolbox, names=names, everything=everything
+        )
+
+    def tool_version(self, entry: PlannedHook) -> str:
+        """The version of the hook's tool; empty for a built-in check and a missing tool."""
+        if entry.tool is None:
+            return ""
+        return self._toolbox.version(entry.tool, entry.hook.version_args)
+
+    def concerns(self, entry: PlannedHook, changed: Collection[str]) -> bool:
+        """Whether the hook looks at one of these files."""
+        return any(map(path_patterns(entry.hook.patterns).matches, changed))
+
+    def run_hook(
+        self,
+        entry: PlannedHook,
+        *,
+        fix: bool,
+        limit: float,
+        limited_by: str,
+        on_output: OnOutput,
+    ) -> HookResult:
+        """Run one hook for at most `limit` seconds; with `fix` it may write what it can put right."""
+        check = HookCheck(
+            entry=entry,
+            tool_version=self.tool_version(entry),
+            files=self.files,
+            all_files=self.all_files,
+            memory=self._memory,
+            undo=self._undo,
+            key=self._key,
+            lines=self._lines,
+            config=self.config,
+            around=self._surroundings(),
+            on_output=on_output,
+            limit=limit,
+            limited_by=limited_by,
+        )
+        result = check.run(fix=fix)
+        if result.changed:
+            self._refresh(result.changed)
+        return result
+
+    def run_tests(
+        self,
+        *,
+        limit: float,
+        on_collected: Callable[[int, int], None],
+        on_test: Callable[[TestResult], None],
+        on_output: OnOutput,
+    ) -> TestRun:
+        """Run the project's tests for at most `limit` seconds."""
+        return run_tests(
+            self.config.root,
+            self.layout.python,
+            timeout=limit,
+            cancel=self._cancel,
+            groups=self._groups,
+            on_collected=on_collected,
+            on_test=on_test,
+            on_output=on_output,
+            args=self.config.test_args,
+            has_tests=self.layout.has_tests,
+        )
+
+    def _surroundings(self) -> Surroundings:
+        return Surroundings(
+            root=self.config.root,
+            python=self.layout.python or sys.executable,
+            scratch=self._scratch,
+            cancel=self._cancel,
+            groups=self._groups,
+        )
+
+    def _refresh(self, changed: Sequence[str]) -> None:
+        """See what files hold now that were written to."""
+        self.files = self.files.refreshed(changed)
+        self.all_files = self.all_files.refreshed(changed)
+        self._lines = SourceLines(self.config.root)
