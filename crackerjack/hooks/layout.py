@@ -22,10 +22,8 @@ from crackerjack.hooks.packaging import PackagingHints, packaging_hints
 _ROOTS: Final = ("src", "lib", "python")
 """Customary names of directories that packages are in; no package is called so."""
 
-_NOT_SHIPPED: Final = frozenset(
+_ILLUSTRATION: Final = frozenset(
     [
-        "ci",
-        "bin",
         "debian",
         "doc",
         "docs",
@@ -36,19 +34,24 @@ _NOT_SHIPPED: Final = frozenset(
         "changelog",
         "example",
         "examples",
-        "script",
-        "scripts",
-        "tools",
-        "util",
-        "utils",
-        "python",
-        "build",
         "bench",
         "benches",
         "benchmark",
         "benchmarks",
         "exercise",
         "exercises",
+    ]
+)
+_NOT_SHIPPED: Final = _ILLUSTRATION | frozenset(
+    [
+        "ci",
+        "bin",
+        "script",
+        "scripts",
+        "tools",
+        "util",
+        "utils",
+        "build",
         "htmlcov",
         "tasks",
         "fabfile",
@@ -157,7 +160,9 @@ def _projects(paths: Iterable[str], tree: _Tree) -> dict[str, _Tree]:
         if not path.endswith(_PROJECT_FILES):
             continue
         directory, _, name = path.rpartition("/")
-        if name in _PROJECT_FILES and not _is_apart(directory) and not _in_package(directory, tree):
+        if name not in _PROJECT_FILES or _is_apart(directory, _ILLUSTRATION):
+            continue
+        if not _in_package(directory, tree):
             tops.add(directory)
     if len(tops) == 1:
         return {"": tree}
@@ -304,14 +309,14 @@ def _is_test_name(directory_name: str) -> bool:
     return _TEST_DIRECTORY.fullmatch(directory_name) is not None
 
 
-def _is_aside(directory: str) -> bool:
-    """Whether it lies in documentation, examples or the like."""
-    return any(part in _NOT_SHIPPED or part.startswith(".") for part in directory.split("/"))
+def _is_aside(directory: str, names: frozenset[str] = _NOT_SHIPPED) -> bool:
+    """Whether it lies in a directory of one of these names, or in a hidden one."""
+    return any(part in names or part.startswith(".") for part in directory.split("/"))
 
 
-def _is_apart(directory: str) -> bool:
-    """Whether it lies in tests, documentation, examples or the like."""
-    return _is_aside(directory) or any(map(_is_test_name, directory.split("/")))
+def _is_apart(directory: str, names: frozenset[str] = _NOT_SHIPPED) -> bool:
+    """Whether it lies in such a directory, or in tests."""
+    return _is_aside(directory, names) or any(map(_is_test_name, directory.split("/")))
 
 
 def _in_package(directory: str, tree: _Tree) -> bool:
