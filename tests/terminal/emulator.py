@@ -119,7 +119,9 @@ class Terminal:
         while True:
             try:
                 data = os.read(self._master, 65536)
-            except OSError:  # the other end is closed
+            except OSError:  # the other end is closed, on Linux
+                break
+            if not data:  # the same on macOS
                 break
             with self._changed:
                 self._arrived += data

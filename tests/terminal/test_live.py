@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 import pytest
 
 from crackerjack.reports.safe_text import cells
+from crackerjack.reports.style import Line
+from crackerjack.terminal.output import Output
+from crackerjack.terminal.region import Region
 from crackerjack.terminal.view import View, make_view
 from crackerjack.types import HookStatus
 from tests.sample_run import (
@@ -324,6 +328,31 @@ def test_a_clock_that_is_set_back_does_not_stop_the_view() -> None:
             screening.view.tick()
         terminal.display()
         assert terminal.raw.count(FRAME) == frames + 3
+
+
+def test_a_clock_that_is_set_back_to_the_start_does_not_print_into_the_frame() -> None:
+    run = SampleRun().begin().strategy(FAST, ["a"]).hook(FAST, "a").wait(2.0)
+    with Terminal() as terminal:
+        screening = Screening(terminal)
+        screening.show(run)
+        screening.now = START + 0.1
+        screening.view.note("hello")
+        assert terminal.display()[1:3] == ["crackerjack: hello", ""]
+        assert terminal.text().count("Running fast hooks") == 1
+
+
+def test_a_frame_that_is_too_large_is_cut_to_the_terminal() -> None:
+    frame: list[Line] = [[("", f"{number} " + "x" * 60)] for number in range(30)]
+    with Terminal(columns=30, lines=10) as terminal:
+        region = Region(Output(terminal.stream, {"TERM": "xterm"}))
+        for _ in range(3):
+            region.draw([[("", "above")]], frame, os.terminal_size((30, 10)))
+        lines = terminal.text().splitlines()
+        assert lines[:3] == ["above"] * 3
+        assert [line.split()[0] for line in lines[3:]] == [str(number) for number in range(9)]
+        assert max(map(cells, lines)) == 29
+        region.erase()
+        assert terminal.text() == "above\nabove\nabove"
 
 
 def test_a_terminal_that_is_gone_does_not_keep_close_from_ending() -> None:
