@@ -154,7 +154,8 @@ class SqliteEventLog:
         deleted = sum(self._delete(job_id) for job_id in job_ids)
         if deleted:
             with self._writing, explained(self.path):
-                self._writer.execute("PRAGMA incremental_vacuum").fetchall()
+                # execute() would stop after the first page, which SQLite reports as a row.
+                self._writer.executescript("PRAGMA incremental_vacuum")
         return deleted
 
     def close(self) -> None:
