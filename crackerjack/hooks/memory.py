@@ -17,7 +17,6 @@ from crackerjack.hooks.cache import (
     ResultCache,
     invocation_key,
     key_of,
-    result_key,
 )
 from crackerjack.hooks.environment import environment_digest
 from crackerjack.hooks.files import FileSet, SourceFile
@@ -84,23 +83,34 @@ class Memory:
 
     def recall(self, invocation: bytes | None, files: Sequence[SourceFile]) -> Found | None:
         """What was found in exactly these files, taken together."""
-        key = self._key_of_all(invocation, files)
-        value = self._results.get(key) if key else None
+        identity = self._identity(invocation, files)
+        if invocation is None or identity is None:
+            return None
+        value = self._results.get(invocation, identity)
         return None if value is None else _decode(value)
 
     def remember(self, invocation: bytes | None, files: Sequence[SourceFile], found: Found) -> None:
         """Keep what was found in these files, unless they were written to meanwhile."""
-        key = self._key_of_all(invocation, files)
-        if key and found.status in _CONCLUSIVE and self._still_hold(files):
-            self._results.put_many({key: _encode(found)})
+        identity = self._identity(invocation, files)
+        if invocation is None or identity is None or found.status not in _CONCLUSIVE:
+            return
+        if self._still_hold(files):
+            self._results.put(invocation, identity, msgspec.msgpack.encode(found))
 
     def recall_each(
         self, invocation: bytes | None, files: Sequence[SourceFile]
     ) -> dict[str, Found]:
         """What was found in each of these files, for those of which that is known."""
-        keys = self._keys_of_each(invocation, files)
-        values = self._results.get_many(list(keys.values())) if keys else {}
-        known = {path: _decode(values[key]) for path, key in keys.items() if key in values}
+        if invocation is None:
+            return {}
+        values = self._results.get_each(self._root, invocation)
+        if not values:
+            return {}
+        known = {
+            path: _decode(values[identity])
+            for path, identity in self._identities(files).items()
+            if identity in values
+        }
         return {path: found for path, found in known.items() if found is not None}
 
     def remember_each(
@@ -108,25 +118,25 @@ class Memory:
     ) -> None:
         """Keep what was found in each file; `found` is by path."""
         kept = [file for file in files if file.path in found]
-        keys = self._keys_of_each(invocation, kept)
-        if keys and self._still_hold(kept):
-            self._results.put_many({key: _encode(found[path]) for path, key in keys.items()})
+        if invocation is None or not kept:
+            return
+        identities = self._identities(kept)
+        if self._still_hold(kept):
+            values = {
+                identity: msgspec.msgpack.encode(found[path])
+                for path, identity in identities.items()
+            }
+            self._results.put_each(self._root, invocation, values)
 
-    def _key_of_all(self, invocation: bytes | None, files: Sequence[SourceFile]) -> bytes | None:
+    def _identity(self, invocation: bytes | None, files: Sequence[SourceFile]) -> bytes | None:
         if invocation is None:
             return None
         with self._lock:
-            identity = self._digests.combined(files)
-        return None if identity is None else result_key(invocation, identity)
+            return self._digests.combined(files)
 
-    def _keys_of_each(
-        self, invocation: bytes | None, files: Sequence[SourceFile]
-    ) -> dict[str, bytes]:
-        if invocation is None:
-            return {}
+    def _identities(self, files: Sequence[SourceFile]) -> dict[str, bytes]:
         with self._lock:
-            identities = self._digests.of(files)
-        return {path: result_key(invocation, identity) for path, identity in identities.items()}
+            return self._digests.of(files)
 
     def _still_hold(self, files: Iterable[SourceFile]) -> bool:
         with self._lock:
@@ -167,10 +177,6 @@ def _content(path: str) -> bytes:
             return b"+" + stream.read()
     except OSError:
         return b"-"
-
-
-def _encode(found: Found) -> bytes:
-    return msgspec.msgpack.encode(found)
 
 
 def _decode(value: bytes) -> Found | None:
