@@ -66,10 +66,9 @@ def create_file(path: str, content: bytes, mode: int) -> Refusal | None:
             os.link(temporary, path)
         finally:
             _remove(temporary)
-    except FileExistsError:
-        return Refusal(path, "exists already")
     except OSError as error:
-        return Refusal(path, f"cannot be made: {error.strerror}")
+        exists = os.path.lexists(path)
+        return Refusal(path, "exists already" if exists else f"cannot be made: {error.strerror}")
     return None
 
 

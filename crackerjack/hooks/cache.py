@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
-from crackerjack.hooks.database import OtherVersion, open_database, transaction
+from crackerjack.hooks.database import OtherVersion, give_back_room, open_database, transaction
 from crackerjack.hooks.files import READ_REGULAR, SourceFile, look_at
 
 if TYPE_CHECKING:
@@ -168,7 +168,7 @@ class CacheFile:
             " LIMIT (SELECT count(*) / 4 + 1 FROM results))"
         )
         connection.execute("DELETE FROM digests WHERE used < ?", (_now() - _LONG_UNUSED,))
-        connection.execute("PRAGMA incremental_vacuum").fetchall()
+        give_back_room(connection)
 
 
 class ResultCache:

@@ -57,6 +57,12 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
         raise
 
 
+def give_back_room(connection: sqlite3.Connection) -> None:
+    """Let the file shrink by what was deleted."""
+    # As a script: the statement frees a page a step, and `execute` takes a single step.
+    connection.executescript("PRAGMA incremental_vacuum")
+
+
 def _prepare(connection: sqlite3.Connection, schema: str, version: int) -> None:
     if _version(connection) == 0:
         # In this order: the first page that is written settles whether the file can shrink.

@@ -18,7 +18,7 @@ import msgspec
 
 from crackerjack.errors import StoreTooNew, StoreUnavailable
 from crackerjack.hooks.atomic import Refusal, create_file, read_regular, replace_file
-from crackerjack.hooks.database import OtherVersion, open_database, transaction
+from crackerjack.hooks.database import OtherVersion, give_back_room, open_database, transaction
 from crackerjack.hooks.files import content_digest
 
 if TYPE_CHECKING:
@@ -241,7 +241,7 @@ class UndoStore:
             with self._transaction() as connection:
                 connection.execute("DELETE FROM change WHERE job_id = ?", (job_id,))
             with self._opened() as connection:
-                connection.execute("PRAGMA incremental_vacuum").fetchall()
+                give_back_room(connection)
 
     def close(self) -> None:
         """Close the file; the next use opens it again."""
