@@ -19,7 +19,6 @@ from crackerjack.hooks.entry import Entry
 from crackerjack.hooks.fitting import Project, decided_by_project, fit
 from crackerjack.hooks.hook import Hook, When
 from crackerjack.hooks.layout import Layout
-from crackerjack.hooks.own_hooks import did_you_mean, own_hook
 from crackerjack.hooks.tools import Tool, Toolbox
 
 _PYTHON: Final = "{python}"
@@ -67,6 +66,8 @@ def select_hooks(
     known = {one.hook.name for one in planned}
     for name in names:
         if name not in known:
+            from crackerjack.hooks.own_hooks import did_you_mean
+
             raise UsageError(f"there is no hook {name!r}: {did_you_mean(name, known)}")
     return planned
 
@@ -112,6 +113,8 @@ class _Selection:
         return _with_tool(hook, tool, asked=self._is_wanted(entry, table))
 
     def _own(self, name: str, table: HookTable) -> PlannedHook:
+        from crackerjack.hooks.own_hooks import did_you_mean, own_hook
+
         if not table.command:
             raise ConfigError(
                 f"pyproject.toml: tool.crackerjack.hooks.{name}",

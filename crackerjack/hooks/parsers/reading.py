@@ -121,11 +121,11 @@ def broke(
 
 
 def words(output: ToolOutput) -> str:
-    """The last of what the tool said, on stderr if it said anything there."""
-    said = plain(output.stderr[-8 * _WORDS :]).strip()
-    if not said:
-        said = plain(output.stdout[-8 * _WORDS :]).strip()
-    return said if len(said) <= _WORDS else "..." + said[-_WORDS:]
+    """What the tool said, on stderr if it said anything there; of much, the start and the end."""
+    said = plain(output.stderr).strip() or plain(output.stdout).strip()
+    if len(said) <= _WORDS:
+        return said
+    return f"{said[: _WORDS // 2]} [...] {said[-_WORDS // 2 :]}"
 
 
 def judge(

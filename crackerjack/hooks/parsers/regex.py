@@ -1,7 +1,7 @@
 """Text, read with a regular expression of the user's own: option `pattern`.
 
 Its named groups are fields of a diagnostic: `path` and `message`, and any of `line`, `column`, `code`
-and `severity`. ``^`` and ``$`` match at every line.
+and `severity`. It is searched for in every line by itself.
 """
 
 from __future__ import annotations
@@ -16,12 +16,13 @@ from crackerjack.hooks.parsers.reading import ProjectPaths, judge, plain, positi
 
 def parse(hook: str, output: ToolOutput) -> Parsed:
     """Both stdout and stderr are searched."""
-    pattern = re.compile(output.options["pattern"], re.MULTILINE)
+    pattern = re.compile(output.options["pattern"])
     paths = ProjectPaths(output.root)
     found = [
         _diagnostic(hook, match, paths)
         for text in (output.stdout, output.stderr)
-        for match in pattern.finditer(plain(text))
+        for line in plain(text).splitlines()
+        if (match := pattern.search(line))
     ]
     return judge(hook, output, found, findings_exit=findings_exit(output))
 
