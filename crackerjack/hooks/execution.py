@@ -41,6 +41,20 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     cancel: Cancellation
     groups: ProcessGroups
 
+    def run(
+        self, argv: Sequence[str], *, timeout: float, on_output: OnOutput | None = None
+    ) -> ProcessResult:
+        """Run a tool in the project. Raises what :func:`run_process` does."""
+        return run_process(
+            argv,
+            cwd=self.root,
+            env=tool_environment(),
+            timeout=timeout,
+            cancel=self.cancel,
+            groups=self.groups,
+            on_output=on_output,
+        )
+
 
 class Execution(msgspec.Struct, frozen=True, kw_only=True):
     """One hook's tool, ready to run."""
@@ -86,14 +100,8 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
                 self.on_output(stream, text)
 
         try:
-            result = run_process(
-                argv,
-                cwd=self.around.root,
-                env=tool_environment(),
-                timeout=self.deadline - time.monotonic(),
-                cancel=self.around.cancel,
-                groups=self.around.groups,
-                on_output=pass_on,
+            result = self.around.run(
+                argv, timeout=self.deadline - time.monotonic(), on_output=pass_on
             )
             return self._read(result, _take(report))
         except (OSError, ValueError) as error:

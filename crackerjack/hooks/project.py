@@ -2,26 +2,41 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import sys
+import time
 from collections.abc import Callable, Collection, Sequence
 from typing import Final, Self
 
 from crackerjack.config import Config
 from crackerjack.hooks.checking import HookCheck
+from crackerjack.hooks.cleaning import CleaningResult, clean
 from crackerjack.hooks.execution import OnOutput, Surroundings
 from crackerjack.hooks.files import FileSet, discover
-from crackerjack.hooks.hook import HookResult
+from crackerjack.hooks.hook import Hook, HookResult, Strategy
 from crackerjack.hooks.layout import Layout, discover_layout
+from crackerjack.hooks.look import Found
 from crackerjack.hooks.memory import Memory
 from crackerjack.hooks.patterns import path_patterns
 from crackerjack.hooks.process import Cancellation, ProcessGroups
+from crackerjack.hooks.pytest_session import TestResult
 from crackerjack.hooks.selection import PlannedHook, select_hooks
 from crackerjack.hooks.source_lines import SourceLines
-from crackerjack.hooks.pytest_session import TestResult
 from crackerjack.hooks.testing import TestRun, run_tests
 from crackerjack.hooks.tools import Toolbox
 from crackerjack.hooks.undo import UndoStore
+from crackerjack.types import HookStatus
+
+_CLEANING: Final = Hook(
+    name="cleaning",
+    strategy=Strategy.FAST,
+    tool="ruff",
+    patterns=("*.py", "*.pyi"),
+    config_files=("ruff.toml", ".ruff.toml", ".isort.cfg"),
+    sees_other_files=True,
+)
+"""What the results of the cleaning depend on: with nothing to clean before, there is nothing now."""
 
 
 class NoGroups:
@@ -150,6 +165,46 @@ class Project:
         result = check.run(fix=fix)
         if result.changed:
             self._refresh(result.changed)
+        return result
+
+    def clean(self, *, limit: float) -> CleaningResult:
+        """Clean the code for at most `limit` seconds, or in a check run say what would be cleaned."""
+        ruff = self._toolbox.find("ruff")
+        if ruff is None:
+            reason = "ruff is not installed: install it with `pip install ruff`"
+            return CleaningResult(status=HookStatus.TOOL_MISSING, reason=reason)
+        sources = self.all_files.select(_CLEANING.patterns).files
+        invocation = self._memory.invocation(
+            _CLEANING,
+            tool_version=self._toolbox.version(ruff),
+            argv=(ruff.path, "strip" if self.config.strip_code else ""),
+            python="",
+            all_files=self.all_files,
+        )
+        if self._memory.recall(invocation, sources) is not None:
+            return CleaningResult(status=HookStatus.PASSED)
+        around = self._surroundings()
+        deadline = time.monotonic() + limit
+        undoable = functools.partial(self._undo.replace, self._key, self.config.root)
+        result = clean(
+            self.config.root,
+            self.files.files,
+            project=self.all_files.files,
+            pyproject=self.config.pyproject,
+            ruff=ruff.path,
+            run=lambda argv: around.run(argv, timeout=deadline - time.monotonic()),
+            replace=None if self.config.check else undoable,
+            strip=self.config.strip_code,
+            cancelled=lambda: self._cancel.is_set or time.monotonic() > deadline,
+        )
+        if (
+            result.status is HookStatus.PASSED
+            and not result.refused
+            and self.files == self.all_files
+        ):
+            self._memory.remember(invocation, sources, Found(status=HookStatus.PASSED))
+        if not self.config.check:
+            self._refresh([fixed.path for fixed in result.cleaned])
         return result
 
     def run_tests(

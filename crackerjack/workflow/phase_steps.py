@@ -9,13 +9,16 @@ from crackerjack.events.payload import (
     ConfigStarted,
     CoverageMeasured,
     EventType,
+    FileFixed,
     HookOutput,
     PhaseEnded,
     PhaseStarted,
     TestCompleted,
     TestsCollected,
 )
+from crackerjack.hooks.cleaning import CleaningResult
 from crackerjack.hooks.coverage import judge_coverage
+from crackerjack.hooks.diagnostic import printable_path
 from crackerjack.hooks.pytest_session import TestResult
 from crackerjack.hooks.testing import TestRun
 from crackerjack.types import HookStatus
@@ -27,6 +30,7 @@ from crackerjack.workflow.verdict import GOOD, WORTH_RETRYING, Part
 _TESTS: Final = "tests"
 _TESTING: Final = "testing"
 _CLEANING: Final = "cleaning"
+_CLEANING_SECONDS: Final = 600.0
 
 
 class ConfigStep(OpenStep):
@@ -55,7 +59,87 @@ class ConfigStep(OpenStep):
                 duration=duration,
                 files=len(project.files.files),
                 hooks=tuple(entry.hook.name for entry in project.planned if entry.runs),
-                message=project.files.note,
+                message=reason or project.files.note,
+            ),
+        )
+
+
+class CleaningStep(OpenStep):
+    """Makes safe fixes, one file at a time; a check run only says which it would make."""
+
+    def open(self) -> None:
+        """Announce the phase and queue the cleaning, before every other writer."""
+        self.run.publish(
+            EventType.QUALITY_PHASE_STARTED,
+            PhaseStarted(
+                step_id=self.step.step_id,
+                phase=_CLEANING,
+                expected=self.run.expected(_CLEANING),
+            ),
+        )
+        if not self.run.options.skip_cleaning:
+            writes = not self.run.config.check
+            self.queue(
+                Task(
+                    key=f"{self.step.step_id}:cleaning",
+                    run=self._clean,
+                    writes=writes,
+                    expected=self.run.expected(_CLEANING) or 0.0,
+                )
+            )
+        self.opened()
+
+    def finish(self, *, success: bool, duration: float, reason: str) -> None:
+        """Publish how the cleaning ended."""
+        part = self.run.part(_CLEANING)
+        status, why = HookStatus.SKIPPED, "--skip-cleaning"
+        if part is not None:
+            status, why = part.status, part.reason
+        self.run.publish(
+            EventType.QUALITY_PHASE_COMPLETED if success else EventType.QUALITY_PHASE_FAILED,
+            PhaseEnded(
+                step_id=self.step.step_id,
+                phase=_CLEANING,
+                success=success,
+                duration=duration,
+                status=status,
+                reason=why or reason,
+            ),
+        )
+
+    def _clean(self) -> None:
+        result = self._result()
+        status, reason = result.status, result.reason
+        checked = self.run.config.check and status is HookStatus.FAILED
+        if checked:
+            count = len(result.cleaned)
+            reason = f"would clean {count} file{'' if count == 1 else 's'}: --check writes nothing"
+            status = HookStatus.PASSED
+        for fixed in result.cleaned:
+            withheld = "would be cleaned: --check writes nothing" if checked else ""
+            self._publish(fixed.path, fixed.rules, withheld)
+        for refusal in result.refused:
+            self._publish(refusal.path, (), refusal.reason)
+        changed = [] if checked else [fixed.path for fixed in result.cleaned]
+        self.run.add_part(Part(name=_CLEANING, status=status, reason=reason, fixed=len(changed)))
+        self.task_ended(ok=status in GOOD, wrote=None if self.run.config.check else changed)
+
+    def _result(self) -> CleaningResult:
+        if stopped := self.run.why_stopped():
+            return CleaningResult(status=HookStatus.SKIPPED, reason=stopped)
+        limit = self.run.limit(self.step, self.started, Limit(_CLEANING_SECONDS, "the cleaning"))
+        return self.run.project.clean(limit=limit.seconds)
+
+    def _publish(self, path: str, rules: tuple[str, ...], withheld: str) -> None:
+        self.run.publish(
+            EventType.FILE_FIXED,
+            FileFixed(
+                step_id=self.step.step_id,
+                hook=_CLEANING,
+                path=printable_path(path),
+                fixed=not withheld,
+                rules=rules,
+                reason=withheld,
             ),
         )
 
