@@ -22,6 +22,11 @@ _HOSTILE: Final = re.compile(
     "]"
 )
 _TAB: Final = 4  # cells
+_JOINERS: Final = "\u200c\u200d"
+_PICTURES: Final = re.compile(
+    "[\u2600-\u26ff\u4dc0-\u4dff\U0001d300-\U0001d37f\U0001f000-\U0003ffff]"
+)
+"""Wide in some terminals."""
 _EMOJI_STYLE: Final = "\ufe0f"  # makes the character before it wide, in some terminals
 
 
@@ -66,11 +71,13 @@ def clip(text: str, width: int, ellipsis: str) -> str:
 
 
 def _width(char: str) -> int:
-    if unicodedata.east_asian_width(char) in "WF":
+    """Cells of one character: where terminals differ, or know more of Unicode than we, the most."""
+    category = unicodedata.category(char)
+    if char in _JOINERS or (category in {"Mn", "Me"} and char != _EMOJI_STYLE):
+        return 0
+    if category == "Cn" or unicodedata.east_asian_width(char) in "WF" or _PICTURES.match(char):
         return 2
-    if char == _EMOJI_STYLE:
-        return 1
-    return 0 if unicodedata.category(char) in {"Mn", "Me", "Cf"} else 1
+    return 1
 
 
 def _escape(match: re.Match[str]) -> str:

@@ -59,6 +59,10 @@ def test_wide_characters_take_two_cells_and_combining_ones_none() -> None:
     assert cells("\u4e2d\u6587") == 4
     assert cells("e\u0301") == 1
     assert cells("\U0001f600") == 2
+    assert cells("\u2764\ufe0f") == 2
+    assert cells("\U0001f1e6") == 2
+    assert cells("\u2630") == 2
+    assert cells("\u0600") == 1
 
 
 @given(ANY_TEXT.map(inert), st.integers(0, 40))
