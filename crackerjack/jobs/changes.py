@@ -134,8 +134,7 @@ def _file_fixed(job: JobState, payload: FileFixed) -> None:
 
 
 def _tests_collected(job: JobState, payload: TestsCollected) -> None:
-    hook = job.hook(payload.step_id, payload.hook)
-    hook.collected, hook.deselected = payload.count, payload.deselected
+    job.hook(payload.step_id, payload.hook).collect(payload.count, payload.deselected)
 
 
 def _test_completed(job: JobState, payload: TestCompleted) -> None:

@@ -136,7 +136,7 @@ class HookState(msgspec.Struct, kw_only=True):
         self.reason = ""
         self.findings = self.files = 0
         self.diagnostics, self.severities = [], {}
-        self.collected, self.deselected, self.tests, self.outcomes = None, 0, [], {}
+        self.collect(None, 0)
 
     def found(self, diagnostic: DiagnosticFound) -> None:
         """Add a finding."""
@@ -144,6 +144,11 @@ class HookState(msgspec.Struct, kw_only=True):
         self.findings = len(self.diagnostics)
         severity = diagnostic.severity
         self.severities[severity] = self.severities.get(severity, 0) + 1
+
+    def collect(self, count: int | None, deselected: int) -> None:
+        """Begin with this many tests; those of an earlier collection count no more."""
+        self.collected, self.deselected = count, deselected
+        self.tests, self.outcomes = [], {}
 
     def tested(self, test: TestCompleted) -> None:
         """Add a test."""

@@ -7,7 +7,7 @@ from typing import Final
 
 from crackerjack.events.payload import CoverageMeasured
 from crackerjack.jobs.snapshot import JobSnapshot
-from crackerjack.jobs.states import HookState, StepState, StepStatus
+from crackerjack.jobs.states import FAILING, HookState, StepState, StepStatus
 from crackerjack.reports import wording
 from crackerjack.reports.safe_text import cells, clip, inert, one_line
 from crackerjack.reports.style import STYLE_OF, Line, Look, wrap
@@ -26,8 +26,7 @@ def table(job: JobSnapshot, look: Look, width: int) -> list[Line]:
     names = min(NAME_LIMIT, max(names, len("total")))
     lines: list[Line] = []
     for hook in rows:
-        measured = job.coverage if job.coverage and job.coverage.step_id == hook.step_id else None
-        lines += row(hook, look, names, width, measured)
+        lines += row(hook, look, names, width, _measured(job, hook))
     for reason, skipped in _skipped(job):
         symbol = look.symbol(HookStatus.SKIPPED)
         lines += wrap(
@@ -90,6 +89,15 @@ def ending(job: JobSnapshot, look: Look, width: int) -> list[Line]:
         if part:
             lines += [[], *part]
     return lines
+
+
+def _measured(job: JobSnapshot, hook: HookState) -> CoverageMeasured | None:
+    """The coverage that belongs in the hook's row, unless it is why the hook failed: then it is told."""
+    measured = job.coverage
+    if measured is None or measured.step_id != hook.step_id:
+        return None
+    failing = any(hook.outcomes.get(outcome) for outcome in FAILING)
+    return measured if measured.success or failing else None
 
 
 def _rows(job: JobSnapshot) -> Iterator[HookState]:

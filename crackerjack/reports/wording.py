@@ -193,8 +193,9 @@ def next_commands(job: JobSnapshot) -> list[tuple[str, str]]:
     commands: list[tuple[str, str]] = []
     if counts["findings"] or any(True for _ in job.failing_tests):
         commands.append((f"crackerjack show {job.job_id}", "all findings, by file"))
-    if job.check and (fixable := sum(found.fixable for found in job.diagnostics)):
-        commands.append(("crackerjack run", f"fix {fixable} of them"))
+    fixable = any(found.fixable for found in job.diagnostics) or any(True for _ in job.fixes)
+    if job.check and fixable:
+        commands.append(("crackerjack run", "fix what can be fixed"))
     commands.extend(
         (command[1] or command[2], f"install what {inert(hook.name)} needs")
         for hook in hooks

@@ -180,6 +180,13 @@ def test_tests_that_run_again_count_once() -> None:
     assert list(snapshot.failing_tests) == []
 
 
+def test_tests_that_are_collected_again_count_once_also_without_a_hook() -> None:
+    run = SampleRun().begin(tests=True).phase(TESTS).collected(2).test("t.py::a", "failed")
+    run.collected(2).test("t.py::a")
+    assert list(of(run).failing_tests) == []
+    assert of(run).counts()["tests"]["passed"] == 1
+
+
 def test_a_job_that_is_queued_waits_and_one_that_starts_over_forgets() -> None:
     run = SampleRun()
     run.add(EventType.JOB_QUEUED, JobQueued(reason="job a1 is writing to this project"))

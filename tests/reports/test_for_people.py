@@ -109,7 +109,7 @@ def test_what_a_check_could_have_fixed_is_offered() -> None:
     run = SampleRun().begin(check=True).strategy(FAST, ["ruff-check"]).hook(FAST, "ruff-check")
     run.found(finding("ruff-check", fixable=True), finding("ruff-check", line=9))
     run.hook_ended(FAST, "ruff-check", HookStatus.FAILED).end(EventType.WORKFLOW_FAILED)
-    assert ("crackerjack run", "fix 1 of them") in wording.next_commands(of(run))
+    assert ("crackerjack run", "fix what can be fixed") in wording.next_commands(of(run))
 
 
 @pytest.mark.parametrize(
@@ -125,6 +125,13 @@ def test_the_command_that_installs_a_missing_tool_is_offered(reason: str) -> Non
 def test_tests_without_a_hook_of_their_own_have_the_row_of_their_phase() -> None:
     run = SampleRun().begin(tests=True).phase(TESTS).collected(1).test("t.py::a").coverage(90.0)
     assert "  ✓ testing  0.12s  1 passed, coverage 90%" in end_of(run.phase_ended(TESTS).end())
+
+
+def test_coverage_that_fell_is_told_once() -> None:
+    run = SampleRun().begin(tests=True).phase(TESTS).collected(1).test("t.py::a")
+    run.coverage(87.0, 88.0).phase_ended(TESTS, HookStatus.FAILED, "coverage fell to 87 %")
+    lines = end_of(run.end(EventType.WORKFLOW_FAILED))
+    assert "  ✗ testing  0.12s  1 passed: coverage fell to 87 %" in lines
 
 
 def test_why_a_run_that_is_well_did_little() -> None:
