@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import functools
 import time
-from collections.abc import Callable, Mapping, Sequence
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from crackerjack.config import Config
-from crackerjack.hooks.builtin import CHECKS, FileCheckSettings, check_files
-from crackerjack.hooks.change_watch import ChangeWatch
 from crackerjack.hooks.diagnostic import with_fingerprints
 from crackerjack.hooks.execution import Execution, OnOutput, Surroundings
 from crackerjack.hooks.files import FileSet, SourceFile
@@ -20,8 +18,12 @@ from crackerjack.hooks.look import Found, by_file, of_diagnostics, together
 from crackerjack.hooks.memory import Memory
 from crackerjack.hooks.selection import PlannedHook
 from crackerjack.hooks.source_lines import SourceLines
-from crackerjack.hooks.undo import UndoStore
 from crackerjack.types import HookStatus
+
+if TYPE_CHECKING:
+    from crackerjack.hooks.builtin import FileCheckResult
+    from crackerjack.hooks.fixing import Replace
+    from crackerjack.hooks.undo import UndoStore
 
 _CANNOT_TELL_FIXABLE: Final = frozenset({"exit-code", "json", "regex", "sarif"})
 """Parsers of output that does not say which finding its tool can put right."""
@@ -146,13 +148,7 @@ class HookCheck(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def _built_in(self, files: Sequence[SourceFile], deadline: float) -> Found:
-        result = check_files(
-            self.around.root,
-            files,
-            CHECKS,
-            settings=self._settings(),
-            cancelled=self._out_of_time(deadline),
-        )
+        result = self._check_files(files, deadline)
         found = of_diagnostics(tuple(one for own in result.diagnostics.values() for one in own))
         if result.cancelled:
             status = HookStatus.TIMED_OUT
@@ -162,8 +158,20 @@ class HookCheck(msgspec.Struct, frozen=True, kw_only=True):
             found = msgspec.structs.replace(found, status=status, reason=reason)
         return found
 
-    def _settings(self) -> FileCheckSettings:
-        return FileCheckSettings(large_file_kb=self.config.large_file_kb)
+    def _check_files(
+        self, files: Sequence[SourceFile], deadline: float, replace: Replace | None = None
+    ) -> FileCheckResult:
+        # 20 ms of import that a run whose files have not changed does not pay.
+        from crackerjack.hooks.builtin import CHECKS, FileCheckSettings, check_files
+
+        return check_files(
+            self.around.root,
+            files,
+            CHECKS,
+            settings=FileCheckSettings(large_file_kb=self.config.large_file_kb),
+            replace=replace,
+            cancelled=lambda: self.around.cancel.is_set or time.monotonic() > deadline,
+        )
 
     def _fix(self, files: Sequence[SourceFile], found: Found, deadline: float) -> Fixes:
         """Put right what can be."""
@@ -178,14 +186,8 @@ class HookCheck(msgspec.Struct, frozen=True, kw_only=True):
         return self._fix_with_tool(candidates, found, deadline)
 
     def _fix_built_in(self, files: Sequence[SourceFile], deadline: float) -> Fixes:
-        result = check_files(
-            self.around.root,
-            files,
-            CHECKS,
-            settings=self._settings(),
-            replace=functools.partial(self.undo.replace, self.key, self.around.root),
-            cancelled=self._out_of_time(deadline),
-        )
+        replace = functools.partial(self.undo.replace, self.key, self.around.root)
+        result = self._check_files(files, deadline, replace)
         return Fixes(
             changed=tuple(fixed.path for fixed in result.fixed),
             rules={fixed.path: fixed.rules for fixed in result.fixed},
@@ -193,6 +195,8 @@ class HookCheck(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def _fix_with_tool(self, files: Sequence[SourceFile], found: Found, deadline: float) -> Fixes:
+        from crackerjack.hooks.change_watch import ChangeWatch
+
         execution = self._execution(self.entry.hook.fix or (), deadline)
         with ChangeWatch(self.undo, self.key, self.around.root, files) as watch:
             execution.over([file.path for file in files])
@@ -204,6 +208,3 @@ class HookCheck(msgspec.Struct, frozen=True, kw_only=True):
             changed=watch.changed,
             rules={path: tuple(sorted(codes)) for path, codes in rules.items()},
         )
-
-    def _out_of_time(self, deadline: float) -> Callable[[], bool]:
-        return lambda: self.around.cancel.is_set or time.monotonic() > deadline

@@ -7,11 +7,10 @@ import os
 import sys
 import time
 from collections.abc import Callable, Collection, Sequence
-from typing import Final, Self
+from typing import TYPE_CHECKING, Final, Self
 
 from crackerjack.config import Config
 from crackerjack.hooks.checking import HookCheck
-from crackerjack.hooks.cleaning import CleaningResult, clean
 from crackerjack.hooks.execution import OnOutput, Surroundings
 from crackerjack.hooks.files import FileSet, discover
 from crackerjack.hooks.hook import Hook, HookResult, Strategy
@@ -27,6 +26,11 @@ from crackerjack.hooks.testing import TestRun, run_tests
 from crackerjack.hooks.tools import Toolbox
 from crackerjack.hooks.undo import UndoStore
 from crackerjack.types import HookStatus
+
+if TYPE_CHECKING:  # what only some runs need is imported where it is used
+    from crackerjack.hooks.cleaning import CleaningResult
+    from crackerjack.hooks.pytest_session import TestResult
+    from crackerjack.hooks.testing import TestRun
 
 _CLEANING: Final = Hook(
     name="cleaning",
@@ -169,6 +173,8 @@ class Project:
 
     def clean(self, *, limit: float) -> CleaningResult:
         """Clean the code for at most `limit` seconds, or in a check run say what would be cleaned."""
+        from crackerjack.hooks.cleaning import CleaningResult, clean
+
         ruff = self._toolbox.find("ruff")
         if ruff is None:
             reason = "ruff is not installed: install it with `pip install ruff`"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from crackerjack.events.payload import (
     ConfigCompleted,
@@ -16,16 +16,17 @@ from crackerjack.events.payload import (
     TestCompleted,
     TestsCollected,
 )
-from crackerjack.hooks.cleaning import CleaningResult
-from crackerjack.hooks.coverage import judge_coverage
 from crackerjack.hooks.diagnostic import printable_path
-from crackerjack.hooks.pytest_session import TestResult
-from crackerjack.hooks.testing import TestRun
 from crackerjack.types import HookStatus
 from crackerjack.workflow.open_step import OpenStep
 from crackerjack.workflow.run import Limit
 from crackerjack.workflow.scheduler import Task
 from crackerjack.workflow.verdict import GOOD, WORTH_RETRYING, Part
+
+if TYPE_CHECKING:  # imported where they are used: a run of hooks alone needs none of them
+    from crackerjack.hooks.cleaning import CleaningResult
+    from crackerjack.hooks.pytest_session import TestResult
+    from crackerjack.hooks.testing import TestRun
 
 _TESTS: Final = "tests"
 _TESTING: Final = "testing"
@@ -125,6 +126,8 @@ class CleaningStep(OpenStep):
         self.task_ended(ok=status in GOOD, wrote=None if self.run.config.check else changed)
 
     def _result(self) -> CleaningResult:
+        from crackerjack.hooks.cleaning import CleaningResult
+
         if stopped := self.run.why_stopped():
             return CleaningResult(status=HookStatus.SKIPPED, reason=stopped)
         limit = self.run.limit(self.step, self.started, Limit(_CLEANING_SECONDS, "the cleaning"))
@@ -188,6 +191,8 @@ class TestStep(OpenStep):
         self.task_ended(ok=status in GOOD)
 
     def _result(self) -> TestRun:
+        from crackerjack.hooks.testing import TestRun
+
         if stopped := self.run.why_stopped():
             return TestRun(status=HookStatus.SKIPPED, reason=stopped)
         limit = self.run.limit(self.step, self.started, Limit(float("inf"), "nobody"))
@@ -208,6 +213,8 @@ class TestStep(OpenStep):
 
     def _measured(self, percent: float) -> str:
         """Publish the coverage; returns what the ratchet has against it, empty for nothing."""
+        from crackerjack.hooks.coverage import judge_coverage
+
         best = self.run.history.best_coverage if self.run.config.coverage_ratchet else None
         success = judge_coverage(percent, best).success
         self.run.publish(
