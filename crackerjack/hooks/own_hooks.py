@@ -14,6 +14,7 @@ from crackerjack.hooks.parsers import PARSERS
 FIELDS: Final = ("path", "line", "column", "code", "severity", "message")
 """What a parser of the user's own may fill in of a diagnostic."""
 
+_DEFAULT_SECONDS: Final = 600.0
 _REQUIRED: Final = ("path", "message")
 _NAME: Final = re.compile(r"[a-z0-9-]+")
 _PARSER_KEYS: Final = {"pattern": "regex", "items": "json", "fields": "json"}
@@ -43,7 +44,7 @@ def own_hook(name: str, table: HookTable) -> Hook:
         config_tables=(f"tool.crackerjack.hooks.{name}",),
         version_args=(),  # what a command of the user's own does with --version, we cannot know
         install=table.install,
-        timeout=Hook.timeout if table.timeout is None else table.timeout,
+        timeout=_DEFAULT_SECONDS if table.timeout is None else table.timeout,
     )
 
 
