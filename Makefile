@@ -53,7 +53,7 @@ bench: $(READY) .venv-bench/.ready ## Measure against the other runners, in rati
 	$(BIN)/python -m benches $(ARGS)
 
 soak: $(READY) ## The property tests again, for much longer
-	$(BIN)/python -m pytest $(PYTEST_ARGS) --hypothesis-profile=soak -m "soak or not soak" $(ARGS)
+	$(BIN)/python -m pytest $(PYTEST_ARGS) --hypothesis-profile=soak $(ARGS)
 
 lock: ## Resolve the pinned requirements anew; ARGS=--upgrade for newer versions
 	@test -x .venv-lock/bin/uv || { python=$$(scripts/find-python $(PYTHON)) && "$$python" -m venv .venv-lock \
