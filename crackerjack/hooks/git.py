@@ -78,7 +78,7 @@ def _head(root: str) -> str | None:
 
 def _fork_point(root: str, revision: str) -> str:
     _ask(root, "rev-parse", "--git-dir")
-    commit = None if revision.startswith("-") else _commit(root, revision)
+    commit = _commit(root, revision)
     if commit is None:
         raise UsageError(
             f"--since {revision}: no such commit in the repository of {root}; "

@@ -375,12 +375,14 @@ def test_a_rewrite_of_the_same_size_and_time_is_seen(
     root = make_tree(directory / "project", "a.py")
     (root / "a.py").write_bytes(b"x = 0\n")
     old_look = files_of(root)
+    in_one_run = Digests(CacheFile(str(directory)), str(root))
     seen = {b"x = 0\n": identities(directory, root, old_look)["a.py"]}
     for content in contents:
         rewrite(root / "a.py", content)
         for files in (old_look, files_of(root)):
             identity = identities(directory, root, files)["a.py"]
             assert seen.setdefault(content, identity) == identity
+            assert in_one_run.of(files)["a.py"] == identity
     assert len(set(seen.values())) == len(seen)
 
 
@@ -411,7 +413,7 @@ def test_names_that_are_not_utf_8(root: Path, state: Path) -> None:
     assert identities(state, root, files_of(root)) == identities(state, root, files_of(root))
 
 
-def test_still_hold_sees_what_was_written_meanwhile(root: Path, state: Path) -> None:
+def sees_what_was_written_meanwhile(root: Path, state: Path) -> None:
     digests = Digests(CacheFile(str(state)), str(root))
     files = FileSet(str(root), files_of(root))
     assert not digests.still_hold(files.files)
@@ -426,6 +428,27 @@ def test_still_hold_sees_what_was_written_meanwhile(root: Path, state: Path) -> 
     assert digests.still_hold(files.files)
     (root / "b.py").unlink()
     assert not digests.still_hold(files.files)
+
+
+def test_still_hold(root: Path, state: Path) -> None:
+    sees_what_was_written_meanwhile(root, state)
+
+
+@pytest.mark.usefixtures("later")
+def test_still_hold_of_old_files(root: Path, state: Path) -> None:
+    sees_what_was_written_meanwhile(root, state)
+
+
+def test_still_hold_within_a_tick_of_the_clock(
+    root: Path, state: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    [file, *_] = files_of(root)
+    digests = Digests(CacheFile(str(state)), str(root))
+    digests.of([file])
+    monkeypatch.setattr(cache, "look_at", lambda *_: file)  # it looks as it did
+    assert digests.still_hold([file])
+    rewrite(root / "a.py", b"# A.py\n")
+    assert not digests.still_hold([file])
 
 
 @pytest.mark.usefixtures("later")

@@ -224,6 +224,7 @@ def test_variables_of_a_git_hook_lead_nowhere_else(
 ) -> None:
     other = make_repository(tmp_path / "other", "other.py")
     root = make_repository(tmp_path / "project", "sub/a.py")
+    (other / ".git" / "info" / "exclude").write_text("*.py\n")
     monkeypatch.setenv("GIT_DIR", str(other / ".git"))
     monkeypatch.setenv("GIT_INDEX_FILE", str(other / ".git" / "index"))
     assert discover(str(root / "sub")).paths == ("a.py",)
