@@ -31,13 +31,26 @@ _FILE_CHECKS: Final = Entry(
         config_tables=("tool.crackerjack",),
     )
 )
-_LOCK_FILE: Final = Entry(
-    hook=Hook(
-        name="lock-file",
-        strategy=Strategy.FAST,
-        patterns=("pyproject.toml", "uv.lock", "poetry.lock", "pdm.lock"),
+
+
+def _lock_file(tool: str, check: tuple[str, ...]) -> Entry:
+    """Whether a lock file still answers what pyproject.toml asks for."""
+    lock = f"{tool}.lock"
+    return Entry(
+        hook=Hook(
+            name=f"{tool}-lock",
+            strategy=Strategy.FAST,
+            tool=tool,
+            check=check,
+            parser="lock-file",
+            when=When.CONFIGURED,
+            patterns=("pyproject.toml", lock),
+            install=f"pip install {tool}",
+        ),
+        evidence=Evidence(traces=(lock,)),
     )
-)
+
+
 _CODESPELL: Final = Entry(
     # No `fix`: a misspelt word in a string or a name may be meant, and code may depend on it.
     hook=Hook(
@@ -125,7 +138,9 @@ _RUFF_FORMAT: Final = Entry(
 
 ENTRIES: Final[tuple[Entry, ...]] = (
     _FILE_CHECKS,
-    _LOCK_FILE,
+    _lock_file("uv", ("lock", "--check")),
+    _lock_file("poetry", ("check", "--lock")),
+    _lock_file("pdm", ("lock", "--check")),
     _CODESPELL,
     _TYPOS,
     _RUFF_CHECK,

@@ -171,8 +171,8 @@ class _Selection:
     def _where_declared(self, entry: Entry) -> str:
         """Where the project says that it uses the hook's tool; empty when it does not.
 
-        A requirement alone says so only where the tool is installed: many a project names, for some
-        job of its CI, tools that are in nobody's environment.
+        A requirement or a trace says so only where the tool is installed: many a project names, for
+        some job of its CI, tools that are in nobody's environment.
         """
         evidence = entry.evidence
         if entry.hook.name == "ruff-format" and self._declared.declared(_BLACK):
