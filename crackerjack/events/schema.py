@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
@@ -108,13 +109,16 @@ def open_reader(path: str) -> sqlite3.Connection:
 
 def _version(connection: sqlite3.Connection, path: str, supported: int) -> int:
     """Return the version of the store, 0 for an empty file."""
-    ((application,),) = connection.execute("PRAGMA application_id").fetchall()
-    ((version,),) = connection.execute("PRAGMA user_version").fetchall()
+    # One statement, one snapshot: another process may be creating the store right now.
+    ((application, version, tables),) = connection.execute(
+        "SELECT application_id, user_version, (SELECT count(*) FROM sqlite_schema)"
+        " FROM pragma_application_id, pragma_user_version"
+    ).fetchall()
     if application == _APPLICATION_ID:
         if version > supported:
             raise StoreTooNew(path, version, supported)
         return int(version)
-    if connection.execute("SELECT 1 FROM sqlite_schema LIMIT 1").fetchall():
+    if application or version or tables:
         raise StoreUnavailable(path, "belongs to another program", _ELSEWHERE)
     return 0
 
@@ -142,7 +146,21 @@ def _prepare_file(connection: sqlite3.Connection, path: str) -> None:
     # By path: closing a descriptor of our own would drop the locks that SQLite holds on the file.
     os.chmod(path, 0o600)
     connection.execute("PRAGMA auto_vacuum=INCREMENTAL")
-    connection.execute("PRAGMA journal_mode=WAL").fetchall()
+    _use_write_ahead_log(connection)
+
+
+def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
+    """Other processes may be creating the store too, and here SQLite does not wait for them itself."""
+    deadline = time.monotonic() + _BUSY_TIMEOUT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL").fetchall()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode != sqlite3.SQLITE_BUSY or time.monotonic() > deadline:
+                raise
+            time.sleep(0.005)
+        else:
+            return
 
 
 @contextmanager
