@@ -159,11 +159,11 @@ def test_the_projects_exceptions_hold(cleaner: Cleaner) -> None:
 
 def test_unsafe_fixes_are_never_made(cleaner: Cleaner) -> None:
     cleaner.write("ruff.toml", "unsafe-fixes = true\nlint.select = ['F841', 'F401']\n")
-    text = "def f():\n    x = 1\n"
-    path = cleaner.write("m.py", text)
+    unsafe = "def f():\n    x = 1\n"
+    path = cleaner.write("m.py", "import os\n" + unsafe)
     init = cleaner.write("pkg/__init__.py", "from os import path\n")
-    assert cleaner().status is HookStatus.PASSED
-    assert path.read_text() == text
+    assert cleaner().cleaned == (FixedFile("m.py", ("F401",)),)
+    assert path.read_text() == unsafe
     assert init.read_text() == "from os import path\n"
 
 

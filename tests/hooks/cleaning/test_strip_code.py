@@ -5,6 +5,7 @@ import ast
 import pytest
 from hypothesis import given
 
+from crackerjack.hooks.cleaning import strip_code as strip_code_module
 from crackerjack.hooks.cleaning.guard import without_docstrings
 from crackerjack.hooks.cleaning.strip_code import CannotStrip, strip_code
 from crackerjack.hooks.python_source import decode, parse
@@ -84,6 +85,12 @@ def test_encodings_survive() -> None:
 def test_what_cannot_be_stripped(source: bytes) -> None:
     with pytest.raises(CannotStrip):
         strip_code(source)
+
+
+def test_what_would_change_the_meaning_is_not_done(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(strip_code_module, "_without", lambda text, tree: text.replace("1", "2"))
+    with pytest.raises(CannotStrip, match="would not mean the same"):
+        strip_code(b"x = 1\n")
 
 
 @given(sources())
