@@ -236,25 +236,31 @@ def _put(connection: sqlite3.Connection, key: bytes, value: bytes) -> None:
 
 
 class _Entry(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What a file looked like when it was read, and its identity then."""
+    """A file that was old enough to be known by its looks, and its identity."""
 
     size: int
     mtime_ns: int
     ctime_ns: int
     inode: int
-    sure: bool
-    """See :meth:`SourceFile.shows_changes_after`; if not, looks prove nothing."""
     identity: bytes
 
     def describes(self, file: SourceFile) -> bool:
-        """Whether the file must still hold what it held."""
+        """Whether the file must hold what it held."""
         return (
-            self.sure
-            and self.mtime_ns == file.mtime_ns
+            self.mtime_ns == file.mtime_ns
             and self.ctime_ns == file.ctime_ns
             and self.size == file.size
             and self.inode == file.inode
         )
+
+
+class _Snapshot(msgspec.Struct, frozen=True, gc=False):
+    """What this run takes for the content of a file, as long as it is given the same look at it."""
+
+    file: SourceFile
+    identity: bytes
+    sure: bool
+    """Whether a change since would show; see :meth:`SourceFile.shows_changes_after`."""
 
 
 class Digests:
@@ -269,25 +275,24 @@ class Digests:
         self._root = root
         self._project = os.fsencode(root)
         self._entries: dict[bytes, _Entry] | None = None
-        self._asked: set[bytes] = set()
+        self._snapshots: dict[str, _Snapshot] = {}
         self._changed = False
 
     def of(self, files: Iterable[SourceFile]) -> dict[str, bytes]:
-        """Return the identity of each file by its path; one that cannot be read has none."""
-        if self._entries is None:
-            self._entries = self._file.ask(self._load, None) or {}
+        """Return the identity of each file by its path; one that cannot be read has none.
+
+        For the same :class:`SourceFile` it stays the same. After a file was written to, look at it
+        again (:meth:`FileSet.refreshed`).
+        """
         identities = {}
         for file in files:
-            path = os.fsencode(file.path)
-            self._asked.add(path)
-            entry = self._entries.get(path)
-            if entry is None or not entry.describes(file):
-                entry = self._read(file)
-                if entry is None:
+            snapshot = self._snapshots.get(file.path)
+            if snapshot is None or snapshot.file is not file:
+                snapshot = self._snapshot(file)
+                if snapshot is None:
                     continue
-                self._entries[path] = entry
-                self._changed = True
-            identities[file.path] = entry.identity
+                self._snapshots[file.path] = snapshot
+            identities[file.path] = snapshot.identity
         return identities
 
     def combined(self, files: Sequence[SourceFile]) -> bytes | None:
@@ -296,7 +301,7 @@ class Digests:
         return key_of(*identities.values()) if len(identities) == len(files) else None
 
     def still_hold(self, files: Iterable[SourceFile]) -> bool:
-        """Whether the files hold what :meth:`of` last said of them.
+        """Whether the files hold what :meth:`of` said of them.
 
         A result belongs to the files only if they were not written to while the tool ran; so ask
         this afterwards, before the result is kept.
@@ -308,8 +313,7 @@ class Digests:
         if not self._changed or self._entries is None:
             return
         self._forget_removed(self._entries)
-        sure = {path: entry for path, entry in self._entries.items() if entry.sure}
-        row = (self._project, msgspec.msgpack.encode(sure), _now())
+        row = (self._project, msgspec.msgpack.encode(self._entries), _now())
         statement = "INSERT OR REPLACE INTO digests VALUES (?, ?, ?)"
         self._file.ask(lambda connection: connection.execute(statement, row), None)
         self._changed = False
@@ -321,9 +325,25 @@ class Digests:
                 return msgspec.msgpack.decode(entries, type=dict[bytes, _Entry])
         return {}
 
-    def _read(self, file: SourceFile) -> _Entry | None:
-        """Hash the content, in pieces: a file may be larger than the memory."""
+    def _snapshot(self, file: SourceFile) -> _Snapshot | None:
+        if self._entries is None:
+            self._entries = self._file.ask(self._load, None) or {}
+        path = os.fsencode(file.path)
+        entry = self._entries.get(path)
+        if entry is not None and entry.describes(file):
+            return _Snapshot(file, entry.identity, sure=True)
         sure = file.shows_changes_after(time.time_ns())
+        identity = self._read(file)
+        if identity is None:
+            return None
+        if sure:
+            looks = (file.size, file.mtime_ns, file.ctime_ns, file.inode)
+            self._entries[path] = _Entry(*looks, identity)
+            self._changed = True
+        return _Snapshot(file, identity, sure)
+
+    def _read(self, file: SourceFile) -> bytes | None:
+        """Return the identity. The content is hashed in pieces: it may be larger than the memory."""
         content = hashlib.blake2b(digest_size=16)
         try:
             descriptor = os.open(os.path.join(self._root, file.path), READ_REGULAR)
@@ -335,22 +355,18 @@ class Digests:
         except OSError:
             return None
         executable = b"x" if file.mode & 0o111 else b""
-        identity = key_of(os.fsencode(file.path), executable, content.digest())
-        return _Entry(file.size, file.mtime_ns, file.ctime_ns, file.inode, sure, identity)
+        return key_of(os.fsencode(file.path), executable, content.digest())
 
     def _still_holds(self, file: SourceFile) -> bool:
-        entry = (self._entries or {}).get(os.fsencode(file.path))
-        if entry is None or look_at(self._root, file.path) != file:
+        snapshot = self._snapshots.get(file.path)
+        if snapshot is None or snapshot.file != file or look_at(self._root, file.path) != file:
             return False
-        if entry.describes(file):
-            return True
-        now = self._read(file)
-        return now is not None and now.identity == entry.identity
+        return snapshot.sure or self._read(file) == snapshot.identity
 
     def _forget_removed(self, entries: dict[bytes, _Entry]) -> None:
         """Drop the files that are gone, unless only part of the project was asked about."""
-        others = entries.keys() - self._asked
-        if len(others) <= len(self._asked):
+        others = entries.keys() - set(map(os.fsencode, self._snapshots))
+        if len(others) <= len(self._snapshots):
             for path in others:
                 if not os.path.lexists(os.path.join(self._project, path)):
                     del entries[path]
