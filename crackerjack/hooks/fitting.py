@@ -60,11 +60,13 @@ def decided_by_project(hook: Hook, declared: DeclaredTools) -> bool:
 
 def _undecided(rules: list[str], declared: DeclaredTools) -> list[str]:
     decided = _ruff_decisions(declared)
-    return [
-        rule
-        for rule in rules
-        if not any(chosen == "ALL" or rule.startswith(chosen) for chosen in decided)
-    ]
+    return [rule for rule in rules if not any(_covers(chosen, rule) for chosen in decided)]
+
+
+def _covers(chosen: str, rule: str) -> bool:
+    """Whether a selector of ruff stands for a rule: ``S`` and ``S1`` for S103, ``F`` not for FURB."""
+    rest = rule.removeprefix(chosen)
+    return chosen == "ALL" or rest == "" or (rest != rule and rest.isdecimal())
 
 
 def _added_rules(hook: Hook) -> list[str]:

@@ -159,7 +159,9 @@ class _Selection:
         return always or name in self._names or bool(table.enabled) or bool(self._used[name])
 
     def _comes_with_everything(self, entry: Entry) -> bool:
-        return self._everything and not entry.instead_of and entry.hook.fix is None
+        """Whether it needs nobody to choose it: it only looks, and works in any project."""
+        only_looks = entry.hook.fix is None and not entry.evidence.traces
+        return self._everything and not entry.instead_of and only_looks
 
     def _used_instead(self, name: str) -> str:
         """The hook that the project uses and this one not; empty when there is none."""
