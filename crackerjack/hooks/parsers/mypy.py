@@ -14,7 +14,6 @@ from crackerjack.hooks.diagnostic import Diagnostic, Severity
 from crackerjack.hooks.parsers import Parsed, ToolOutput
 from crackerjack.hooks.parsers.reading import (
     ProjectPaths,
-    broke,
     decode,
     failed,
     judge,
@@ -51,10 +50,14 @@ def parse(hook: str, output: ToolOutput) -> Parsed:
     if output.exit_code == 2 and found and all(one.code == _SYNTAX for one in found):
         return failed(found)
     if output.exit_code == 2 and found:
-        return broke(hook, output, f"unable to check: {found[0].message}", found)
+        return Parsed((), HookStatus.TOOL_ERROR, f"{hook} cannot check: {_sentence(found[0])}")
     if output.exit_code == 1 and found and all(one.severity is Severity.NOTE for one in found):
         return Parsed(tuple(found), HookStatus.PASSED)
     return judge(hook, output, found, warnings_pass=True)
+
+
+def _sentence(found: Diagnostic) -> str:
+    return f"{found.path}: {found.message}" if found.path else found.message
 
 
 def _read(hook: str, line: str, paths: ProjectPaths) -> Diagnostic | None:
