@@ -6,7 +6,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -28,6 +28,23 @@ def root(tmp_path: Path) -> Path:
 @pytest.fixture
 def state(tmp_path: Path) -> Path:
     return tmp_path / "state"
+
+
+_OPENED: list[CacheFile] = []
+
+
+def opened(state: Path, *, largest: int = cache.LARGEST) -> CacheFile:
+    """A cache file that is closed when the test ends."""
+    file = CacheFile(str(state), largest=largest)
+    _OPENED.append(file)
+    return file
+
+
+@pytest.fixture(autouse=True)
+def _closed() -> Iterator[None]:
+    yield
+    while _OPENED:
+        _OPENED.pop().close()
 
 
 def files_of(root: Path) -> tuple[SourceFile, ...]:
@@ -92,18 +109,18 @@ def test_an_argument_that_is_not_utf_8() -> None:
 
 
 def test_results_are_kept(state: Path) -> None:
-    results = ResultCache(CacheFile(str(state)))
+    results = ResultCache(opened(state))
     assert results.get(b"i", b"f") is None
     results.put(b"i", b"f", b"value")
     results.put(b"i", b"g", b"other")
-    assert ResultCache(CacheFile(str(state))).get(b"i", b"f") == b"value"
+    assert ResultCache(opened(state)).get(b"i", b"f") == b"value"
     results.put(b"i", b"f", b"newer")
     assert results.get(b"i", b"f") == b"newer"
     assert results.get(b"j", b"f") is None
 
 
 def test_results_of_each_file(state: Path) -> None:
-    results = ResultCache(CacheFile(str(state)))
+    results = ResultCache(opened(state))
     assert results.get_each("/p", b"i") == {}
     results.put_each("/p", b"i", {b"1": b"one", b"2": b"two"})
     results.put_each("/p", b"i", {b"2": b"TWO", b"3": b""})
@@ -115,7 +132,7 @@ def test_results_of_each_file(state: Path) -> None:
 
 def test_the_oldest_results_of_files_go(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "MOST", 3)
-    results = ResultCache(CacheFile(str(state)))
+    results = ResultCache(opened(state))
     for n in range(5):
         results.put_each("/p", b"i", {bytes([n]): b""})
     assert list(results.get_each("/p", b"i")) == [b"\2", b"\3", b"\4"]
@@ -126,12 +143,12 @@ def test_what_was_not_used_for_longest_goes(state: Path, monkeypatch: pytest.Mon
     now = time.time()
     for n in range(8):
         monkeypatch.setattr(time, "time", lambda n=n: now + n * 2 * day)
-        file = CacheFile(str(state), largest=200_000)
+        file = opened(state, largest=200_000)
         results = ResultCache(file)
         results.put(b"i", bytes([n]), os.urandom(60_000))
         results.get(b"i", b"\0")
         file.close()
-    results = ResultCache(CacheFile(str(state)))
+    results = ResultCache(opened(state))
     kept = [n for n in range(8) if results.get(b"i", bytes([n]))]
     assert kept[0] == 0
     assert kept[-1] == 7
@@ -158,14 +175,14 @@ def test_two_processes_at_once(state: Path) -> None:
         for name in "abc"
     ]
     assert [process.communicate()[0].strip() for process in processes] == ["", "", ""]
-    results = ResultCache(CacheFile(str(state)))
+    results = ResultCache(opened(state))
     for name in (b"a", b"b", b"c"):
         assert all(results.get(name, str(n).encode()) for n in range(50))
     assert len(results.get_each("/p", b"i")) == 150
 
 
 def test_many_threads(state: Path) -> None:
-    results = ResultCache(CacheFile(str(state)))
+    results = ResultCache(opened(state))
 
     def use(name: bytes) -> None:
         for n in range(50):
@@ -186,19 +203,19 @@ def test_many_threads(state: Path) -> None:
 def test_a_damaged_file_is_made_anew(state: Path) -> None:
     state.mkdir()
     (state / "cache.db").write_bytes(b"no database " * 1000)
-    file = CacheFile(str(state))
+    file = opened(state)
     results = ResultCache(file)
     assert results.get(b"i", b"f") is None
     assert "was damaged" in file.trouble
     results.put(b"i", b"f", b"value")
     assert results.get(b"i", b"f") == b"value"
-    again = CacheFile(str(state))
+    again = opened(state)
     assert ResultCache(again).get(b"i", b"f") == b"value"
     assert again.trouble == ""
 
 
 def test_damage_in_the_middle(state: Path) -> None:
-    file = CacheFile(str(state))
+    file = opened(state)
     results = ResultCache(file)
     for n in range(200):
         results.put(b"i", str(n).encode(), os.urandom(1000))
@@ -206,7 +223,7 @@ def test_damage_in_the_middle(state: Path) -> None:
     content = bytearray((state / "cache.db").read_bytes())
     content[4096:-4096] = os.urandom(len(content) - 8192)
     (state / "cache.db").write_bytes(content)
-    file = CacheFile(str(state))
+    file = opened(state)
     results = ResultCache(file)
     assert not all(results.get(b"i", str(n).encode()) for n in range(200))
     assert "was damaged" in file.trouble
@@ -216,20 +233,20 @@ def test_damage_in_the_middle(state: Path) -> None:
 
 @pytest.mark.parametrize("damage", ["DROP TABLE results", "PRAGMA user_version = 77"])
 def test_another_schema_is_made_anew(state: Path, damage: str) -> None:
-    file = CacheFile(str(state))
+    file = opened(state)
     ResultCache(file).put(b"i", b"f", b"value")
     file.close()
     connection = sqlite3.connect(state / "cache.db")
     connection.execute(damage)
     connection.close()
-    results = ResultCache(CacheFile(str(state)))
+    results = ResultCache(opened(state))
     assert results.get(b"i", b"f") is None
     results.put(b"i", b"f", b"value")
     assert results.get(b"i", b"f") == b"value"
 
 
 def test_values_that_are_no_values(state: Path) -> None:
-    file = CacheFile(str(state))
+    file = opened(state)
     results = ResultCache(file)
     results.put_each("/p", b"i", {b"1": b"one"})
     Digests(file, "/p").save()
@@ -245,11 +262,11 @@ def test_values_that_are_no_values(state: Path) -> None:
 
 def test_a_locked_file(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "_PATIENCE", 0.05)
-    other = CacheFile(str(state))
+    other = opened(state)
     ResultCache(other).put(b"i", b"f", b"value")
     blocker = sqlite3.connect(state / "cache.db", isolation_level=None)
     blocker.execute("BEGIN IMMEDIATE")
-    file = CacheFile(str(state))
+    file = opened(state)
     results = ResultCache(file)
     assert results.get(b"i", b"f") == b"value"
     results.put(b"i", b"g", b"value")
@@ -260,7 +277,7 @@ def test_a_locked_file(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_a_state_directory_that_cannot_be_made(tmp_path: Path, root: Path) -> None:
     (tmp_path / "file").write_text("")
-    file = CacheFile(str(tmp_path / "file" / "state"))
+    file = opened(tmp_path / "file" / "state")
     results = ResultCache(file)
     results.put(b"i", b"f", b"value")
     assert results.get(b"i", b"f") is None
@@ -272,7 +289,7 @@ def test_a_state_directory_that_cannot_be_made(tmp_path: Path, root: Path) -> No
 
 
 def test_opening_waits_for_the_first_question(state: Path) -> None:
-    file = CacheFile(str(state))
+    file = opened(state)
     file.close()
     assert not state.exists()
 
@@ -295,7 +312,7 @@ def reads_of(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 def identities(state: Path, root: Path, files: Sequence[SourceFile]) -> dict[str, bytes]:
     """The identities as a run of their own finds them."""
-    file = CacheFile(str(state))
+    file = opened(state)
     digests = Digests(file, str(root))
     found = digests.of(files)
     digests.save()
@@ -358,7 +375,7 @@ def test_within_a_run_a_look_stands_for_one_content(
     root: Path, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     files = files_of(root)
-    digests = Digests(CacheFile(str(state)), str(root))
+    digests = Digests(opened(state), str(root))
     first = digests.of(files)
     reads = reads_of(monkeypatch)
     rewrite(root / "a.py", b"# A.py\n")
@@ -390,7 +407,7 @@ def test_a_rewrite_of_the_same_size_and_time_is_seen(
     root = make_tree(directory / "project", "a.py")
     (root / "a.py").write_bytes(b"x = 0\n")
     old_look = files_of(root)
-    in_one_run = Digests(CacheFile(str(directory)), str(root))
+    in_one_run = Digests(opened(directory), str(root))
     seen = {b"x = 0\n": identities(directory, root, old_look)["a.py"]}
     for content in contents:
         rewrite(root / "a.py", content)
@@ -407,7 +424,7 @@ def test_a_file_that_cannot_be_read_has_no_identity(root: Path, state: Path) -> 
     (root / "a.py").unlink()
     (root / "b.py").unlink()
     (root / "b.py").symlink_to("sub/c.py")
-    digests = Digests(CacheFile(str(state)), str(root))
+    digests = Digests(opened(state), str(root))
     assert list(digests.of(files)) == ["sub/c.py"]
     assert digests.combined(files) is None
     assert digests.combined(files[2:]) is not None
@@ -416,7 +433,7 @@ def test_a_file_that_cannot_be_read_has_no_identity(root: Path, state: Path) -> 
 
 def test_combined_is_of_all_files(root: Path, state: Path) -> None:
     files = files_of(root)
-    digests = Digests(CacheFile(str(state)), str(root))
+    digests = Digests(opened(state), str(root))
     assert digests.combined(files) == digests.combined(list(files))
     assert len({digests.combined(files[:n]) for n in range(4)}) == 4
 
@@ -430,7 +447,7 @@ def test_names_that_are_not_utf_8(root: Path, state: Path) -> None:
 
 
 def sees_what_was_written_meanwhile(root: Path, state: Path) -> None:
-    digests = Digests(CacheFile(str(state)), str(root))
+    digests = Digests(opened(state), str(root))
     files = FileSet(str(root), files_of(root))
     assert not digests.still_hold(files.files)
     digests.of(files.files)
@@ -459,7 +476,7 @@ def test_still_hold_within_a_tick_of_the_clock(
     root: Path, state: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     [file, *_] = files_of(root)
-    digests = Digests(CacheFile(str(state)), str(root))
+    digests = Digests(opened(state), str(root))
     digests.of([file])
     monkeypatch.setattr(cache, "look_at", lambda *_: file)  # it looks as it did
     assert digests.still_hold([file])
@@ -470,7 +487,7 @@ def test_still_hold_within_a_tick_of_the_clock(
 @pytest.mark.usefixtures("later")
 def test_removed_files_are_forgotten_and_others_are_not(root: Path, state: Path) -> None:
     def known() -> set[bytes]:
-        file = CacheFile(str(state))
+        file = opened(state)
         return set(file.ask(Digests(file, str(root))._load, None) or ())
 
     identities(state, root, files_of(root))

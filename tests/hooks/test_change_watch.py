@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -19,8 +20,10 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> UndoStore:
-    return UndoStore(str(tmp_path / "state"))
+def store(tmp_path: Path) -> Iterator[UndoStore]:
+    store = UndoStore(str(tmp_path / "state"))
+    yield store
+    store.close()
 
 
 def files_of(root: Path) -> tuple[SourceFile, ...]:

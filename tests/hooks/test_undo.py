@@ -7,6 +7,7 @@ import stat
 import subprocess
 import sys
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -34,8 +35,10 @@ def root(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> UndoStore:
-    return UndoStore(str(tmp_path / "state"))
+def store(tmp_path: Path) -> Iterator[UndoStore]:
+    store = UndoStore(str(tmp_path / "state"))
+    yield store
+    store.close()
 
 
 def change(before: bytes, after: bytes | None, path: str = "a.py") -> FileChange:
@@ -298,7 +301,7 @@ def test_settle_pending_knows_what_was_not_changed_and_what_is_gone(
     assert outcomes(store, root) == {"b.py": "restored"}
 
 
-def test_many_threads_and_processes(tmp_path: Path) -> None:
+def test_many_threads_and_processes(store: UndoStore, tmp_path: Path) -> None:
     code = (
         "import sys\n"
         "from crackerjack.hooks.undo import UndoStore\n"
@@ -309,7 +312,6 @@ def test_many_threads_and_processes(tmp_path: Path) -> None:
     processes = [
         subprocess.Popen([sys.executable, "-c", code, state, f"process{n}"]) for n in range(4)
     ]
-    store = UndoStore(state)
 
     def record(job_id: str) -> None:
         for n in range(20):
