@@ -104,9 +104,18 @@ def _fit_ruff(hook: Hook, tool: Tool, project: Project) -> Hook:
         hook = _replaced(
             hook, _SELECT + ",".join(_added_rules(hook)), (_SELECT + ",".join(undecided),)
         )
-    if hook.check[0] == "format" and _older(project.toolbox.installed_version(tool), 0, 13):
-        hook = _replaced(hook, "--output-format=json", ())
-    return hook
+    return _fit_ruff_format(hook, project.toolbox.installed_version(tool))
+
+
+def _fit_ruff_format(hook: Hook, version: str) -> Hook:
+    """Its formatter learnt to report in 0.13, and in 0.16 to format the code in Markdown."""
+    if hook.check[0] != "format" or not version:
+        return hook
+    if _older(version, 0, 13):
+        return _replaced(hook, "--output-format=json", ())
+    if _older(version, 0, 16):
+        return hook
+    return msgspec.structs.replace(hook, patterns=(*hook.patterns, "*.md"))
 
 
 def _fit_mypy(hook: Hook, tool: Tool, project: Project) -> Hook:

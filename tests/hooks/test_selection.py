@@ -396,10 +396,11 @@ class TestTheEnvironment:
         assert f"--path={packages}" in plan["pip-audit"].hook.check
 
     @pytest.mark.parametrize(
-        ("version", "flag"), [("0.12.9", False), ("0.13.0", True), ("1.0", True)]
+        ("version", "flag", "markdown"),
+        [("0.12.9", False, False), ("0.15.6", True, False), ("0.16.0", True, True)],
     )
-    def test_a_ruff_without_json_formats_in_text(
-        self, tmp_path: Path, version: str, flag: bool
+    def test_a_ruff_is_asked_for_what_it_can(
+        self, tmp_path: Path, version: str, flag: bool, markdown: bool
     ) -> None:
         install(tmp_path / "env" / "bin", {"ruff", "mypy", "codespell"})
         packages = tmp_path / "env" / "lib" / "python3.12" / "site-packages"
@@ -408,6 +409,7 @@ class TestTheEnvironment:
         hook = select(tmp_path / "p", tmp_path / "env" / "bin", "[tool.ruff]")["ruff-format"].hook
 
         assert ("--output-format=json" in hook.check) is flag
+        assert ("*.md" in hook.patterns) is markdown
 
     def test_an_old_mypy_reports_in_text(self, tmp_path: Path) -> None:
         install(tmp_path / "env" / "bin", {"ruff", "mypy"})

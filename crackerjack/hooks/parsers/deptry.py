@@ -19,11 +19,14 @@ from crackerjack.hooks.parsers.reading import (
     plain,
     position,
 )
+from crackerjack.types import HookStatus
 
 _SKIPPED: Final = re.compile(
     r"Skipping processing of (?P<path>.+?) because of the following error: \"?(?P<message>.*?)\"?\.?$",
     re.MULTILINE,
 )
+
+_NO_REQUIREMENTS: Final = "DependencySpecificationNotFoundError"
 
 
 class _Error(msgspec.Struct, frozen=True):
@@ -45,6 +48,9 @@ class _Finding(msgspec.Struct, frozen=True):
 def parse(hook: str, output: ToolOutput) -> Parsed:
     """A file that cannot be parsed is skipped with a warning, and may leave exit code 0."""
     findings = decode(output.report, list[_Finding])
+    if findings is None and _NO_REQUIREMENTS in output.stderr:
+        reason = f"{hook} found no list of dependencies in pyproject.toml or requirements.txt"
+        return Parsed((), HookStatus.INCONCLUSIVE, reason)
     if findings is None:
         return broke(hook, output, "without a readable report")
     paths = ProjectPaths(output.root)

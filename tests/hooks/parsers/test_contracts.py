@@ -181,6 +181,16 @@ def test_paths_are_relative_also_below_a_symbolic_link(tmp_path: Path) -> None:
             assert {one.path for one in result.diagnostics} == {MODULE}, hook
 
 
+def test_deptry_without_a_list_of_dependencies_has_nothing_to_compare(tmp_path: Path) -> None:
+    root = project(tmp_path / "p", GOOD)
+    (root / "pyproject.toml").unlink()
+
+    result = parsed("deptry", run_hook("deptry", root))
+
+    assert result.status is HookStatus.INCONCLUSIVE
+    assert "no list of dependencies" in result.reason
+
+
 def count_by_hand(contract: Contract, root: Path) -> int:
     """How many findings the tool's text says there are."""
     tool = catalogue_hook(contract.hook).tool
