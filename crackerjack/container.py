@@ -14,7 +14,7 @@ from crackerjack.events.hub import Hub
 from crackerjack.events.log import EventLog
 from crackerjack.events.sqlite_log import SqliteEventLog
 from crackerjack.jobs.job_manager import JobManager
-from crackerjack.jobs.lease import this_process
+from crackerjack.jobs.process_identity import this_process
 
 
 class Container(msgspec.Struct, frozen=True, kw_only=True):
