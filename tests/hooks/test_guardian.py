@@ -39,9 +39,9 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
         process.kill()
 
 
-@pytest.mark.parametrize("ending", ["kill -9", "abort", "os._exit"])
+@pytest.mark.parametrize("ending", ["kill", "kill group", "abort", "os._exit"])
 def test_nothing_is_left_behind_by_a_run_that_was_killed(tmp_path: Path, ending: str) -> None:
-    """Two hooks that sleep, each with a grandchild, and one hook that has ended."""
+    """Two hooks that sleep, each with a grandchild, and one that has ended."""
     code = """
         import os, threading
         from crackerjack.hooks.guardian import Guardian
@@ -49,13 +49,21 @@ def test_nothing_is_left_behind_by_a_run_that_was_killed(tmp_path: Path, ending:
 
         guardian = Guardian(on_death=["sh", "-c", 'echo "$1" >last-words', "sh", "we were killed"])
 
-        def hook(script):
-            run_process(["sh", "-c", script], cwd=".", timeout=1000, cancel=Cancellation(),
-                        groups=guardian, on_output=lambda stream, text: print(text, end="", flush=True))
+        begun = threading.Semaphore(0)
 
-        hook("true")
+        def hook(script):
+            def show(stream, text):
+                print(text, end="", flush=True)
+                begun.release()
+
+            run_process(["sh", "-c", script], cwd=".", timeout=1000, cancel=Cancellation(),
+                        groups=guardian, on_output=show)
+
         for _ in range(2):
             threading.Thread(target=hook, args=("sleep 1000 & echo $! $$; sleep 1000",)).start()
+            begun.acquire()
+        hook("true")
+        print("ready", flush=True)
         if input() == "abort":
             os.abort()
         os._exit(0)
@@ -66,6 +74,7 @@ def test_nothing_is_left_behind_by_a_run_that_was_killed(tmp_path: Path, ending:
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
+        start_new_session=True,
         env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
     )
     assert runner.stdin is not None
@@ -73,8 +82,11 @@ def test_nothing_is_left_behind_by_a_run_that_was_killed(tmp_path: Path, ending:
     pids = [int(pid) for _ in range(2) for pid in runner.stdout.readline().split()]
     assert len(pids) == 4
     assert all(alive(pid) for pid in pids)
-    if ending == "kill -9":
+    assert runner.stdout.readline() == "ready\n"
+    if ending == "kill":
         runner.kill()
+    elif ending == "kill group":
+        os.killpg(runner.pid, signal.SIGKILL)
     else:
         runner.stdin.write(ending + "\n")
         runner.stdin.flush()
