@@ -54,7 +54,7 @@ def jobs(arguments: argparse.Namespace) -> int:
         text = listing.render(
             wanted, now=time.time(), width=screen.size().columns, look=screen.look
         )
-        sys.stdout.write(text)
+        screen.write(text)
     return ExitCode.PASSED
 
 
@@ -69,7 +69,7 @@ def show(arguments: argparse.Namespace) -> int:
         write_report(snapshot, "json" if arguments.json else arguments.format, None)
     else:
         screen = person()
-        sys.stdout.write(whole.render(snapshot, width=screen.size().columns, look=screen.look))
+        screen.write(whole.render(snapshot, width=screen.size().columns, look=screen.look))
     return ExitCode.PASSED
 
 

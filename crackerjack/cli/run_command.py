@@ -42,6 +42,8 @@ def run(arguments: argparse.Namespace) -> int:
         view = stack.enter_context(closing(_view(arguments)))
         with _interruptible(job):
             exit_code = _follow(container, job, [snapshot.apply, *sinks, view.handle], view)
+    if arguments.json and exit_code == ExitCode.USAGE:
+        print(f"crackerjack: error: {snapshot.reason}", file=sys.stderr)
     if arguments.format:
         write_report(snapshot, arguments.format, arguments.output)
     return exit_code

@@ -13,6 +13,7 @@ from crackerjack.config import Config
 from crackerjack.hooks.checking import HookCheck
 from crackerjack.hooks.execution import OnOutput, Surroundings
 from crackerjack.hooks.files import FileSet, discover
+from crackerjack.hooks.git import changed_files
 from crackerjack.hooks.hook import Hook, HookResult, Strategy
 from crackerjack.hooks.layout import Layout, discover_layout
 from crackerjack.hooks.look import Found
@@ -41,6 +42,19 @@ _CLEANING: Final = Hook(
     sees_other_files=True,
 )
 """What the results of the cleaning depend on: with nothing to clean before, there is nothing now."""
+
+
+def check_request(
+    config: Config, *, names: Collection[str], changed_only: bool, since: str
+) -> None:
+    """Refuse what cannot be asked of this project before a run of it begins.
+
+    Raises what :meth:`Project.look` would.
+    """
+    if names or config.hooks:
+        select_hooks(config, Layout(), Toolbox(config.root, None), names=names)
+    if changed_only or since:
+        changed_files(config.root, since or None)
 
 
 class NoGroups:

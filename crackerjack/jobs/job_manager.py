@@ -20,7 +20,7 @@ from crackerjack.events.payload import EventType, JobQueued, Payload
 from crackerjack.events.subscription import Subscription
 from crackerjack.hooks.guardian import Guardian
 from crackerjack.hooks.process import Cancellation
-from crackerjack.hooks.project import Project
+from crackerjack.hooks.project import Project, check_request
 from crackerjack.hooks.undo import UndoOutcome, UndoStore
 from crackerjack.jobs.history import load_history
 from crackerjack.jobs.lease import LEASE_SECONDS, Lease, end_lost_jobs
@@ -85,10 +85,13 @@ class JobManager:
     def start(self, config: Config, options: RunOptions, job_id: JobId | None = None) -> Job:
         """Create a job and run it on a thread of its own.
 
-        Raises :exc:`UsageError` and :exc:`ConfigError` for a workflow that cannot be,
+        Raises :exc:`UsageError` and :exc:`ConfigError` for what cannot be asked of the project,
         :exc:`JobExists` for an id that is taken; then there is no job.
         """
         workflow = select_workflow(config, options)
+        check_request(
+            config, names=options.hooks, changed_only=options.changed_only, since=options.since
+        )
         job = Job(self._create(config, workflow, job_id))
         self._running[job.job_id] = job
         threading.Thread(
@@ -151,7 +154,7 @@ class JobManager:
                 f"job {job_id} is still running; `crackerjack cancel {job_id}` stops it"
             )
         with ProjectLock(self._state_dir, entry.header.project) as lock:
-            lock.acquire(exclusive=True, holder=f"undo {job_id}")
+            lock.acquire(exclusive=True, holder=f"the undoing of job {job_id}")
             return self._undo.undo(job_id, entry.header.project)
 
     def prune(self, *, project: str | None, keep: int) -> int:
@@ -187,7 +190,11 @@ class JobManager:
                 stack.enter_context(self._lease(job))
                 lock = stack.enter_context(ProjectLock(self._state_dir, config.root))
                 run = self._run(stack, job, config, options, workflow)
-                runner = WorkflowRunner(run, await_turn=lambda run: self._await_turn(run, lock))
+                runner = WorkflowRunner(
+                    run,
+                    await_turn=lambda run: self._await_turn(run, lock),
+                    writes_over=lock.downgrade,
+                )
                 exit_code = runner.run()
                 self._bus.flush()
             self.prune(project=config.root, keep=config.keep_jobs)
@@ -238,7 +245,7 @@ class JobManager:
             config=config,
             options=options,
             workflow=workflow,
-            history=load_history(self._log, config.root),
+            history=load_history(self._log, config.root, workflow.key),
             publish=publish,
             project=project,
             cancel=job.cancellation,
@@ -248,10 +255,10 @@ class JobManager:
     def _await_turn(self, run: Run, lock: ProjectLock) -> None:
         lock.acquire(
             exclusive=not run.config.check,
-            holder=run.job_id,
+            holder=f"job {run.job_id}",
             on_wait=lambda holder: run.publish(
                 EventType.JOB_QUEUED,
-                JobQueued(reason=f"waiting for job {holder}, which works on the same project"),
+                JobQueued(reason=f"waiting for {holder or 'another run'} on the same project"),
             ),
             cancelled=lambda: run.cancel.is_set,
         )

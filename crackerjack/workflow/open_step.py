@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection
 from typing import Final
 
-from crackerjack.workflow.run import Run, settled
+from crackerjack.workflow.run import Run, ended, settled
 from crackerjack.workflow.scheduler import Task
 from crackerjack.workflow.workflow import Step
 
@@ -77,6 +77,6 @@ class OpenStep(abc.ABC):
                 duration=time.monotonic() - self.started,
                 reason=self.run.why_stopped(),
             )
+            self.run.scheduler.mark(ended(self.step.name))
         if is_settled:
-            for key in settled([self.step.name]):
-                self.run.scheduler.mark(key)
+            self.run.scheduler.mark(settled(self.step.name))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from typing import Final
 
 import msgspec
@@ -110,6 +110,11 @@ class Run:
         return self.history.expected.get(name)
 
 
-def settled(step_names: Iterable[str]) -> frozenset[str]:
-    """The keys that are marked when these steps will write no more."""
-    return frozenset(f"settled:{name}" for name in step_names)
+def settled(step: str) -> str:
+    """The key that is marked when this step will write no more."""
+    return f"settled:{step}"
+
+
+def ended(step: str) -> str:
+    """The key that is marked when this step has ended."""
+    return f"ended:{step}"

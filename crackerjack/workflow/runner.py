@@ -24,7 +24,7 @@ from crackerjack.types import ExitCode
 from crackerjack.workflow.hook_step import STRATEGY_OF, HookStep
 from crackerjack.workflow.open_step import OpenStep
 from crackerjack.workflow.phase_steps import CleaningStep, ConfigStep, TestStep
-from crackerjack.workflow.run import Run, settled
+from crackerjack.workflow.run import Run, ended, settled
 from crackerjack.workflow.scheduler import Task
 from crackerjack.workflow.verdict import Verdict, judge
 from crackerjack.workflow.workflow import Action, Step
@@ -40,10 +40,15 @@ _STEP_CLASSES: Final[dict[Action, type[OpenStep]]] = {
 class WorkflowRunner:
     """The door of the workflow floor: whatever happens inside ends in one terminal event."""
 
-    def __init__(self, run: Run, *, await_turn: Callable[[Run], None]) -> None:
-        """`await_turn` returns when this run may begin: no other writes to the project."""
+    def __init__(
+        self, run: Run, *, await_turn: Callable[[Run], None], writes_over: Callable[[], None]
+    ) -> None:
+        """`await_turn` returns when this run may begin: no other writes to the project, and none reads
+        if this one writes. `writes_over` is called when this run will write no more.
+        """
         self._run = run
         self._await_turn = await_turn
+        self._writes_over = writes_over
 
     def run(self) -> ExitCode:
         """Run the workflow and publish everything, the terminal event last."""
@@ -92,12 +97,23 @@ class WorkflowRunner:
         )
         for step in run.workflow.steps:
             self._schedule(step)
+        run.scheduler.add(
+            Task(
+                key="writes-over",
+                run=self._writes_over,
+                needs=frozenset(settled(step.name) for step in run.workflow.steps),
+                urgent=True,
+            )
+        )
         run.scheduler.run()
 
     def _schedule(self, step: Step) -> None:
         opened = _STEP_CLASSES[step.action](self._run, step)
+        # Without hooks there is nothing to run side by side: the steps follow one another.
+        key_of = ended if self._run.options.skip_hooks else settled
+        needs = frozenset(map(key_of, step.needs))
         self._run.scheduler.add(
-            Task(key=f"open:{step.name}", run=opened.begin, needs=settled(step.needs), urgent=True)
+            Task(key=f"open:{step.name}", run=opened.begin, needs=needs, urgent=True)
         )
 
     def _nothing_to_do(self) -> str:
