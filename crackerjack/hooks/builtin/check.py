@@ -11,6 +11,7 @@ from crackerjack.hooks.builtin.content import Content
 from crackerjack.hooks.builtin.markers import large_file, merge_conflict, private_key
 from crackerjack.hooks.builtin.python_checks import debug_statements, syntax
 from crackerjack.hooks.builtin.structure import json, toml, yaml
+from crackerjack.hooks.builtin.tokens import access_token
 from crackerjack.hooks.builtin.whitespace import (
     end_of_file,
     mixed_line_endings,
@@ -27,6 +28,7 @@ _TEXT_CHECKS: Final[dict[str, Callable[[Content], Iterator[Diagnostic]]]] = {
     "mixed-line-endings": mixed_line_endings,
     "merge-conflict": merge_conflict,
     "private-key": private_key,
+    "access-token": access_token,
     "yaml": yaml,
     "toml": toml,
     "json": json,
