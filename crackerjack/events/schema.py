@@ -67,7 +67,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             body TEXT NOT NULL,
             UNIQUE (job, seq)
         ) STRICT""",
-        f"CREATE INDEX milestones ON events (job) WHERE {MILESTONES}",
+        f"CREATE INDEX milestones ON events (job, event_type) WHERE {MILESTONES}",
     ),
 )
 """The statements that lead from each version of the store to the next, the first from an empty file."""

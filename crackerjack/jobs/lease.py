@@ -1,0 +1,126 @@
+"""A lease says that the process of a job lives, and ends the jobs of those that do not."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Final
+
+from crackerjack.errors import JobEnded, StoreUnavailable, UnknownJob
+from crackerjack.events.event import draft
+from crackerjack.events.log import EventLog, JobEntry
+from crackerjack.events.payload import EventType, WorkflowEnded
+from crackerjack.jobs.process_identity import is_alive
+from crackerjack.types import ExitCode, JobId
+
+LEASE_SECONDS: Final = 10.0
+"""How long a job of another host counts as alive without a word from it."""
+
+_RENEW_EVERY: Final = 3.0
+"""Seconds; two renewals may fail before the lease runs out."""
+
+_LOOK_EVERY: Final = 0.5
+"""Seconds between looks at the job: how soon a cancellation from another process is heard."""
+
+
+class Lease:
+    """Keeps a job's lease while the block runs, and watches for what others do to the job.
+
+    Calls `on_cancel` once when a cancellation was asked for, and `on_lost` once when another process
+    took the job over or ended it; both on the keeper's own thread, neither after the block.
+    """
+
+    def __init__(
+        self,
+        log: EventLog,
+        job_id: JobId,
+        *,
+        owner: str,
+        on_cancel: Callable[[], object],
+        on_lost: Callable[[], object],
+    ) -> None:
+        self._log = log
+        self._job_id = job_id
+        self._owner = owner
+        self._on_cancel = on_cancel
+        self._on_lost = on_lost
+        self._over = threading.Event()
+        self._thread = threading.Thread(target=self._keep, name=f"lease-{job_id}", daemon=True)
+
+    def __enter__(self) -> Lease:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._over.set()
+        if self._thread is not threading.current_thread():
+            self._thread.join()
+
+    def _keep(self) -> None:
+        told = False
+        renewal = time.monotonic() + _RENEW_EVERY
+        while not self._over.wait(_LOOK_EVERY):
+            try:
+                entry = self._log.job(self._job_id)
+                if entry.header.owner == self._owner and time.monotonic() >= renewal:
+                    self._renew()
+                    renewal = time.monotonic() + _RENEW_EVERY
+            except StoreUnavailable:
+                continue  # the bus says so; the store may come back before the lease runs out
+            except UnknownJob:
+                self._on_lost()
+                return
+            if entry.header.owner != self._owner:
+                self._on_lost()
+                return
+            if entry.cancel_requested and not told:
+                told = True
+                self._on_cancel()
+
+    def _renew(self) -> None:
+        self._log.renew_lease(self._job_id, owner=self._owner, expires=time.time() + LEASE_SECONDS)
+
+
+def end_lost_jobs(log: EventLog, *, owner: str, now: float) -> list[JobId]:
+    """Write the terminal event of every job whose process is gone, as `owner`; return those jobs.
+
+    On this host a process is asked for itself: one that is merely stopped keeps its job for ever. On
+    another host its lease (`now` is in seconds since the epoch) must speak for it.
+    """
+    return [
+        entry.header.job_id
+        for entry in log.jobs(unended=True)
+        if _is_lost(entry, now) and _end(log, entry, owner=owner, now=now)
+    ]
+
+
+def _is_lost(entry: JobEntry, now: float) -> bool:
+    alive = is_alive(entry.header.owner)
+    return entry.lease_expires < now if alive is None else not alive
+
+
+def _end(log: EventLog, entry: JobEntry, *, owner: str, now: float) -> bool:
+    """Take the job over and end it; False when another process was faster."""
+    header = entry.header
+    if not log.take_over(
+        header.job_id, old_owner=header.owner, new_owner=owner, expires=now + LEASE_SECONDS
+    ):
+        return False
+    interrupted = WorkflowEnded(
+        success=False,
+        duration=max(0.0, entry.updated - header.created),
+        exit_code=ExitCode.INTERRUPTED,
+        reason="runner_lost",
+    )
+    try:
+        log.append([draft(header.job_id, EventType.WORKFLOW_INTERRUPTED, interrupted)], owner=owner)
+    except (JobEnded, UnknownJob):
+        return False
+    return True
