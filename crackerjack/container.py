@@ -28,7 +28,9 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def open_container(environment: Mapping[str, str], log: EventLog | None = None) -> Iterator[Container]:
+def open_container(
+    environment: Mapping[str, str], log: EventLog | None = None
+) -> Iterator[Container]:
     """Open the user's store and build everything on it; `log` takes the store's place.
 
     Raises :exc:`StoreError` when the store cannot be used.

@@ -27,6 +27,7 @@ OnOutput = Callable[[str, str], None]
 _ARGUMENT_BYTES: Final = 96 * 1024  # of file names in one command: the least that systems allow
 _WORDS: Final = 2000  # characters of a tool's own words in a reason
 _FILES: Final = "{files}"
+_REPORT: Final = "{report}"
 _TEXT_PARSERS: Final = frozenset({"regex", "exit-code"})  # their output is for people too
 
 
@@ -91,6 +92,8 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
 
     def _once(self, paths: Sequence[str]) -> Found:
         report = os.path.join(self.around.scratch, f"{self.hook.name}-{time.monotonic_ns()}")
+        if any(_REPORT in argument for argument in self.arguments):
+            os.makedirs(self.around.scratch, mode=0o700, exist_ok=True)
         argv = [self.executable, *self._filled_in(paths, report)]
         parser = self.hook.parser
         streams = {"stdout", "stderr"} if parser in _TEXT_PARSERS else {"stderr"}
@@ -116,7 +119,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
             else:
                 yield (
                     argument.replace("{root}", self.around.root)
-                    .replace("{report}", report)
+                    .replace(_REPORT, report)
                     .replace("{python}", self.around.python)
                 )
 

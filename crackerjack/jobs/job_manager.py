@@ -128,8 +128,11 @@ class JobManager:
         return self._log.read(entry.header.job_id, entry.head - 1, 1)[0]
 
     def end_lost_jobs(self) -> list[JobId]:
-        """Write the terminal event of every job whose process is gone."""
-        return end_lost_jobs(self._log, owner=self._owner, now=time.time())
+        """Write the terminal event of every job whose process is gone, and settle what it changed."""
+        lost = end_lost_jobs(self._log, owner=self._owner, now=time.time())
+        for job_id in lost:
+            self._undo.settle_pending(job_id, self._log.job(job_id).header.project)
+        return lost
 
     def events(self, job_id: JobId, since: int = 0) -> Iterator[WorkflowEvent]:
         """The events that a job has now, after `since`, page by page."""
