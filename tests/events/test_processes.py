@@ -9,6 +9,7 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -70,6 +71,35 @@ def test_processes_that_begin_together_make_one_store(tmp_path: Path) -> None:
     positions = [position for position, _ in log.read_all(0, 10_000)]
     assert positions == list(range(1, 401 * len(names) + 1))
     log.close()
+
+
+CREATE = """
+import sys, time
+from crackerjack.events.sqlite_log import SqliteEventLog
+from tests.events.writing import new_job
+directory, name, begin = sys.argv[1], sys.argv[2], float(sys.argv[3])
+for number in range(100):
+    while time.time() < begin + number * 0.015:
+        pass
+    log = SqliteEventLog(f"{directory}/{number}/events.db")
+    new_job(log, name)
+    log.close()
+"""
+
+
+def test_a_store_may_be_created_by_many_at_the_same_moment(tmp_path: Path) -> None:
+    """A hundred times, because each time but a few go well."""
+    begin = str(time.time() + 1.0)
+    names = [f"job{number}" for number in range(6)]
+    processes = [
+        subprocess.Popen([sys.executable, "-c", CREATE, str(tmp_path), name, begin], cwd=ROOT)
+        for name in names
+    ]
+    assert [process.wait(LONG) for process in processes] == [0] * len(names)
+    for number in range(100):
+        log = SqliteEventLog(tmp_path / str(number) / "events.db")
+        assert sorted(entry.header.job_id for entry in log.jobs()) == names
+        log.close()
 
 
 def test_a_job_of_another_process_is_followed_while_it_writes(tmp_path: Path) -> None:
