@@ -20,10 +20,8 @@ from crackerjack.hooks.look import Found
 from crackerjack.hooks.memory import Memory
 from crackerjack.hooks.patterns import path_patterns
 from crackerjack.hooks.process import Cancellation, ProcessGroups
-from crackerjack.hooks.pytest_session import TestResult
 from crackerjack.hooks.selection import PlannedHook, select_hooks
 from crackerjack.hooks.source_lines import SourceLines
-from crackerjack.hooks.testing import TestRun, run_tests
 from crackerjack.hooks.tools import Toolbox
 from crackerjack.hooks.undo import UndoStore
 from crackerjack.types import HookStatus
@@ -236,6 +234,8 @@ class Project:
         on_output: OnOutput,
     ) -> TestRun:
         """Run the project's tests for at most `limit` seconds."""
+        from crackerjack.hooks.testing import run_tests
+
         return run_tests(
             self.config.root,
             self.layout.python,

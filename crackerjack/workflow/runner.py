@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-import traceback
 from collections.abc import Callable
 from typing import Final
 
@@ -126,6 +125,8 @@ class WorkflowRunner:
         return ""
 
     def _publish_trace(self) -> None:
+        import traceback
+
         first = self._run.workflow.steps[0]
         self._run.publish(
             EventType.HOOK_OUTPUT,
