@@ -168,12 +168,12 @@ class SqliteEventLog:
             if self._closed:
                 return
             self._closed = True
-        # Without that reader closing only takes longer.
-        with self._writing, suppress(sqlite3.Error):
-            last = self._idle_readers.pop() if self._idle_readers else open_reader(self.path)
-            last.execute("SELECT id FROM store").fetchall()
-            self._idle_readers.append(last)
-        self._writer.close()
+        with suppress(sqlite3.Error):  # without that reader closing only takes longer
+            if not self._idle_readers:
+                self._idle_readers.append(open_reader(self.path))
+            self._idle_readers[0].execute("SELECT id FROM store").fetchall()
+        with self._writing:
+            self._writer.close()
         for reader in self._idle_readers:
             reader.close()
 
