@@ -17,6 +17,7 @@ from crackerjack.hooks.hook import Hook, Scope, Strategy, When
 
 _PYTHON: Final = ("*.py", "*.pyi")
 _PROSE: Final = ("*.md", "*.rst", "*.txt")
+_LOCK_FILES: Final = ("uv.lock", "poetry.lock", "pdm.lock")
 _RUFF_FILES: Final = ("ruff.toml", ".ruff.toml")
 _RUFF_TABLES: Final = ("tool.ruff",)
 _RUFF_REPORT: Final = ("--force-exclude", "--output-format=json", FILES)
@@ -31,26 +32,15 @@ _FILE_CHECKS: Final = Entry(
         config_tables=("tool.crackerjack",),
     )
 )
-
-
-def _lock_file(tool: str, check: tuple[str, ...]) -> Entry:
-    """Whether a lock file still answers what pyproject.toml asks for."""
-    lock = f"{tool}.lock"
-    return Entry(
-        hook=Hook(
-            name=f"{tool}-lock",
-            strategy=Strategy.FAST,
-            tool=tool,
-            check=check,
-            parser="lock-file",
-            when=When.CONFIGURED,
-            patterns=("pyproject.toml", lock),
-            install=f"pip install {tool}",
-        ),
-        evidence=Evidence(traces=(lock,)),
-    )
-
-
+_LOCK_FILE: Final = Entry(
+    hook=Hook(
+        name="lock-file",
+        strategy=Strategy.FAST,
+        when=When.CONFIGURED,
+        patterns=("pyproject.toml", *_LOCK_FILES),
+    ),
+    evidence=Evidence(files=_LOCK_FILES),
+)
 _CODESPELL: Final = Entry(
     # No `fix`: a misspelt word in a string or a name may be meant, and code may depend on it.
     hook=Hook(
@@ -138,9 +128,7 @@ _RUFF_FORMAT: Final = Entry(
 
 ENTRIES: Final[tuple[Entry, ...]] = (
     _FILE_CHECKS,
-    _lock_file("uv", ("lock", "--check")),
-    _lock_file("poetry", ("check", "--lock")),
-    _lock_file("pdm", ("lock", "--check")),
+    _LOCK_FILE,
     _CODESPELL,
     _TYPOS,
     _RUFF_CHECK,

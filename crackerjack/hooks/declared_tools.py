@@ -32,8 +32,6 @@ class Evidence(msgspec.Struct, frozen=True, kw_only=True):
     names: tuple[str, ...] = ()
     """Distributions that the project requires for its development, and hooks of its pre-commit
     configuration."""
-    traces: tuple[str, ...] = ()
-    """Files that the tool leaves in a project where it is used."""
 
 
 class DeclaredTools:
@@ -57,12 +55,9 @@ class DeclaredTools:
         return ""
 
     def declared(self, evidence: Evidence) -> str:
-        """Where the project configures or requires the tool, or shows that it is used; or empty."""
+        """Where the project configures the tool, requires it or has it run by pre-commit; or empty."""
         if where := self.configured(evidence):
             return where
-        for name in evidence.traces:
-            if name in self._names:
-                return name
         for name in evidence.names:
             if name in self._pre_commit_ids:
                 return f"{name} in {PRE_COMMIT}"

@@ -159,9 +159,10 @@ class _Selection:
         return always or name in self._names or bool(table.enabled) or bool(self._used[name])
 
     def _comes_with_everything(self, entry: Entry) -> bool:
-        """Whether it needs nobody to choose it: it only looks, and works in any project."""
-        only_looks = entry.hook.fix is None and not entry.evidence.traces
-        return self._everything and not entry.instead_of and only_looks
+        hook = entry.hook
+        return (
+            self._everything and hook.tool is not None and hook.fix is None and not entry.instead_of
+        )
 
     def _used_instead(self, name: str) -> str:
         """The hook that the project uses and this one not; empty when there is none."""
@@ -173,8 +174,8 @@ class _Selection:
     def _where_declared(self, entry: Entry) -> str:
         """Where the project says that it uses the hook's tool; empty when it does not.
 
-        A requirement or a trace says so only where the tool is installed: many a project names, for
-        some job of its CI, tools that are in nobody's environment.
+        A requirement alone says so only where the tool is installed: many a project names, for some
+        job of its CI, tools that are in nobody's environment.
         """
         evidence = entry.evidence
         if entry.hook.name == "ruff-format" and self._declared.declared(_BLACK):

@@ -14,7 +14,6 @@ TOOL = Evidence(
     files=("some.toml", ".config/some.toml"),
     sections=("some",),
     names=("some-tool",),
-    traces=("some.lock",),
 )
 
 
@@ -87,13 +86,6 @@ def test_hooks_of_pre_commit(tmp_path: Path) -> None:
 
     assert declared(tmp_path).declared(TOOL) == "some-tool in .pre-commit-config.yaml"
     assert declared(tmp_path).declared(Evidence(names=("other",))) == ""
-
-
-def test_traces(tmp_path: Path) -> None:
-    (tmp_path / "some.lock").write_text("")
-
-    assert declared(tmp_path).declared(TOOL) == "some.lock"
-    assert declared(tmp_path).configured(TOOL) == ""
 
 
 def test_a_section_of_an_ini_file(tmp_path: Path) -> None:

@@ -250,13 +250,14 @@ class TestWhatTheProjectUses:
 
         assert "formats with black ([tool.black] in pyproject.toml)" in plan["ruff-format"].reason
 
-    def test_lock_files_are_checked_by_what_wrote_them(self, tmp_path: Path, tools: Path) -> None:
-        make_tree(tmp_path / "p", "uv.lock")
+    def test_lock_files_are_looked_at_where_there_are_some(
+        self, tmp_path: Path, tools: Path
+    ) -> None:
+        assert not select(tmp_path / "p", tools, everything=True)["lock-file"].runs
 
-        plan = select(tmp_path / "p", tools, everything=True)
+        make_tree(tmp_path / "p", "poetry.lock")
 
-        assert plan["uv-lock"].runs
-        assert not plan["poetry-lock"].runs
+        assert select(tmp_path / "p", tools)["lock-file"].runs
 
     @pytest.mark.parametrize(
         "pyproject",

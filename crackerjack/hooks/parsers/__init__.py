@@ -72,7 +72,6 @@ PARSERS: Final[Mapping[str, Parser]] = {
     "gitlab": _module("gitlab"),
     "gitleaks": _module("gitleaks"),
     "json": _module("json_paths"),
-    "lock-file": _module("lock_file"),
     "mypy": _module("mypy"),
     "pip-audit": _module("pip_audit"),
     "pyrefly": _module("pyrefly"),
