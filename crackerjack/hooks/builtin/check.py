@@ -50,6 +50,8 @@ class FileCheckSettings(msgspec.Struct, frozen=True, kw_only=True):
 
     large_file_kb: int = 500
     """From how many KiB on a file is large."""
+    requires_python: str = ""
+    """What pyproject.toml has under that name."""
 
 
 class Fixed(msgspec.Struct, frozen=True):
@@ -71,7 +73,7 @@ def check_file(
     if "large-file" in checks:
         found.extend(large_file(content, len(data), settings.large_file_kb))
     if "ast" in checks:
-        found.extend(syntax(content))
+        found.extend(syntax(content, settings.requires_python))
     if content.is_text:
         for name, check in _TEXT_CHECKS.items():
             if name in checks:

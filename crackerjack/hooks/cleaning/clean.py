@@ -170,7 +170,7 @@ class _Cleaning:
     def _put(self, path: str, change: _Change) -> None:
         """Give the file its new content, if it is one and is wanted."""
         if self._cancelled():
-            raise Unfinished(HookStatus.INCONCLUSIVE, "interrupted")
+            raise Unfinished(HookStatus.INCONCLUSIVE, "stopped before all files were cleaned")
         if change.after == change.before:
             return
         if self._replace is not None:

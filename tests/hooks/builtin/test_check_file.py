@@ -189,6 +189,22 @@ def test_odd_sources_that_python_does_not_take(data: bytes, message: str) -> Non
     assert message in error.message
 
 
+@pytest.mark.parametrize(
+    ("requires_python", "severity"),
+    [
+        (">=3.99", Severity.NOTE),
+        ("~=3.99", Severity.NOTE),
+        (">=3.8,<4", Severity.ERROR),
+        ("<3.99", Severity.ERROR),
+        ("", Severity.ERROR),
+    ],
+)
+def test_a_newer_python_may_take_it(requires_python: str, severity: Severity) -> None:
+    settings = FileCheckSettings(requires_python=requires_python)
+    [found] = check_file("m.py", b"x = t't't\n", CHECKS, settings)
+    assert found.severity is severity
+
+
 def test_a_template_of_a_project_is_no_python() -> None:
     assert found("{{cookiecutter.slug}}/m.py", "import {{cookiecutter.slug}}\n") == []
 

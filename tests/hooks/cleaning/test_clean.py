@@ -284,12 +284,28 @@ def test_what_cannot_be_read_of_ruff_is_an_error(cleaner: Cleaner) -> None:
     assert cleaner(ruff="/bin/echo").status is HookStatus.TOOL_ERROR
 
 
-def test_cancelled(cleaner: Cleaner) -> None:
+def test_cancelled_while_ruff_runs(cleaner: Cleaner) -> None:
     cleaner.write("m.py", DIRTY)
     cleaner.cancel.cancel()
     result = cleaner()
     assert (result.status, result.reason) == (HookStatus.INCONCLUSIVE, "interrupted")
     assert cleaner.written == []
+
+
+def test_cancelled_while_files_are_written(cleaner: Cleaner) -> None:
+    for name in ("a.py", "b.py", "c.py"):
+        cleaner.write(name, f"# why\n{CLEAN}")
+    replace = cleaner.replace
+
+    def replace_and_cancel(path: str, before: bytes, after: bytes) -> Refusal | None:
+        cleaner.cancel.cancel()
+        return replace(path, before, after)
+
+    cleaner.replace = replace_and_cancel  # type: ignore[method-assign]
+    result = cleaner(strip=True)
+    assert result.status is HookStatus.INCONCLUSIVE
+    assert "stopped" in result.reason
+    assert result.cleaned == (FixedFile("a.py", ("strip-code",)),)
 
 
 def test_stripping_and_cleaning_go_together(cleaner: Cleaner) -> None:
