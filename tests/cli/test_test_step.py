@@ -1,0 +1,137 @@
+"""``crackerjack -t``: every test an event while the run goes on, and each outcome told for what it is."""
+
+import json
+from typing import Any
+
+import pytest
+
+from tests.cli.command_line import CommandLine, Ended, Project
+
+
+def outcomes_of(ran: Ended) -> dict[str, str]:
+    return {
+        e["data"]["nodeid"]: e["data"]["outcome"]
+        for e in ran.events
+        if e["event_type"] == "test_completed"
+    }
+
+
+def phase_of(ran: Ended) -> dict[str, Any]:
+    """The data of the event that ended the testing phase."""
+    data: dict[str, Any] = next(
+        e["data"]
+        for e in ran.events
+        if e["event_type"] in {"quality_phase_completed", "quality_phase_failed"}
+        and e["data"]["phase"] == "testing"
+    )
+    return data
+
+
+def test_outcomes_with_path_line_and_message(crackerjack: CommandLine, project: Project) -> None:
+    project.write(
+        "tests/test_it.py",
+        "def test_good():\n    pass\n\n\ndef test_bad():\n    assert 1 == 2, 'no sums'\n",
+    )
+    ran = crackerjack("--workflow", "test", "--json")
+    assert ran.exit_code == 1
+    assert outcomes_of(ran) == {
+        "tests/test_it.py::test_good": "passed",
+        "tests/test_it.py::test_bad": "failed",
+    }
+    failed = next(e["data"] for e in ran.events if e["data"].get("outcome") == "failed")
+    assert (failed["path"], failed["line"]) == ("tests/test_it.py", 6)
+    assert "no sums" in failed["message"]
+    collected = [e["data"]["count"] for e in ran.events if e["event_type"] == "tests_collected"]
+    assert collected == [2]
+
+
+def test_tests_are_events_while_the_run_goes_on(crackerjack: CommandLine, project: Project) -> None:
+    """The second test waits for what this test does when it has seen the first."""
+    gate = project.root / "gate"
+    project.write(
+        "tests/test_it.py",
+        "import pathlib, time\n\n\ndef test_first():\n    pass\n\n\ndef test_second():\n"
+        f"    while not pathlib.Path({str(gate)!r}).exists():\n        time.sleep(0.01)\n",
+    )
+    process = crackerjack.start("--workflow", "test", "--json")
+    assert process.stdout is not None
+    for line in process.stdout:
+        event = json.loads(line)
+        if event["event_type"] == "test_completed":
+            assert event["data"]["nodeid"] == "tests/test_it.py::test_first"
+            break
+    gate.touch()
+    rest, _ = process.communicate(timeout=60)
+    assert process.returncode == 0
+    assert "test_second" in rest
+
+
+@pytest.mark.parametrize(
+    ("files", "exit_code", "status", "reason"),
+    [
+        ({}, 2, "skipped", "no tests were found"),
+        ({"tests/test_it.py": "import nothing_there\n"}, 1, "failed", ""),
+        ({"tests/test_it.py": "def test_it():\n    import os; os._exit(3)\n"}, 3, "tool_error", ""),
+        (
+            {"tests/conftest.py": "import os; os._exit(0)\n", "tests/test_it.py": ""},
+            3,
+            "tool_error",
+            "",
+        ),
+    ],
+    ids=["none", "collection error", "interpreter gone", "exit 0 before any test"],
+)
+def test_each_end_is_told_for_what_it_is(
+    crackerjack: CommandLine,
+    project: Project,
+    files: dict[str, str],
+    exit_code: int,
+    status: str,
+    reason: str,
+) -> None:
+    for path, text in files.items():
+        project.write(path, text)
+    ran = crackerjack("--workflow", "test", "--json")
+    assert ran.exit_code == exit_code
+    assert phase_of(ran)["status"] == status
+    assert reason in phase_of(ran)["reason"]
+
+
+def test_a_test_that_hangs_is_timed_out_and_named(
+    crackerjack: CommandLine, project: Project
+) -> None:
+    project.write("tests/test_it.py", "import time\n\n\ndef test_it():\n    time.sleep(600)\n")
+    ran = crackerjack("--workflow", "test", "--json", "--timeout", "4")
+    assert ran.exit_code == 3
+    assert phase_of(ran)["status"] == "timed_out"
+    assert "test_it" in phase_of(ran)["reason"]
+
+
+def test_hooks_and_tests_together(crackerjack: CommandLine, project: Project) -> None:
+    project.write("tests/test_it.py", "def test_good():\n    pass\n")
+    ran = crackerjack("--fast", "-t", "--json")
+    assert ran.exit_code == 0
+    actions = {
+        e["data"]["step_id"].rpartition("_")[0] for e in ran.events if "step_id" in e["data"]
+    }
+    assert actions == {"run_configuration", "run_fast_hooks", "run_test_workflow"}
+
+
+def test_the_coverage_ratchet_never_lets_it_fall(
+    crackerjack: CommandLine, project: Project
+) -> None:
+    project.configure(
+        "[tool.crackerjack]\ncoverage_ratchet = true\n[tool.coverage.run]\nsource = ['sample']\n"
+    )
+    whole = "from sample.maths import add\n\n\ndef test_add():\n    assert add(1, 2) == 3\n"
+    project.write("conftest.py", "")
+    tests = project.write("tests/test_it.py", whole)
+    assert crackerjack("--workflow", "test", "--json").exit_code == 0
+    tests.write_text("import sample.maths\n\n\ndef test_nothing():\n    pass\n")
+    ran = crackerjack("--workflow", "test", "--json")
+    measured = [e["data"] for e in ran.events if e["event_type"] == "coverage_measured"]
+    assert [(m["previous"], m["success"]) for m in measured] == [(100.0, False)]
+    assert ran.exit_code == 1
+    assert "coverage fell from 100.00 %" in phase_of(ran)["reason"]
+    tests.write_text(whole)
+    assert crackerjack("--workflow", "test", "--json").exit_code == 0
