@@ -290,6 +290,7 @@ def _add_listing(parser: argparse.ArgumentParser) -> None:
 
 def _add_completion(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))
+    parser.set_defaults(whole_parser=whole_parser)
 
 
 _JOBS: Final = "crackerjack.cli.job_commands"

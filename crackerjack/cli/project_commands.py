@@ -208,9 +208,7 @@ def completion(arguments: argparse.Namespace) -> int:
     """Print the completion script for a shell."""
     import shtab
 
-    from crackerjack.cli.parser import whole_parser
-
-    print(shtab.complete(whole_parser(), shell=arguments.shell))
+    print(shtab.complete(arguments.whole_parser(), shell=arguments.shell))
     return ExitCode.PASSED
 
 

@@ -200,14 +200,15 @@ class JobManager:
                 )
                 exit_code = runner.run()
                 self._bus.flush()
+                job.trouble = self._bus.fenced(job.job_id)
             self.prune(project=config.root, keep=config.keep_jobs)
         except StoreError as error:
-            # What could not be kept cannot be shown: that is never a plain success.
             job.trouble = error
-            exit_code = exit_code if exit_code is not ExitCode.PASSED else ExitCode.USAGE
         finally:
             self._running.pop(job.job_id, None)
-            job.end(exit_code)
+            # What could not be kept cannot be shown: that is never a plain success.
+            kept = job.trouble is None or exit_code is not ExitCode.PASSED
+            job.end(exit_code if kept else ExitCode.USAGE)
 
     def _lease(self, job: Job) -> Lease:
         return Lease(
