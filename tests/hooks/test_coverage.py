@@ -22,6 +22,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Project:
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     project = Project(tmp_path)
     project.write("package.py", "def f(x):\n    if x:\n        return 1\n    return 2\n")
+    project.write("conftest.py", "import package\n")
     project.write("test_it.py", "import package\ndef test(): assert package.f(1) == 1\n")
     return project
 

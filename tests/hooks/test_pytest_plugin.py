@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -203,20 +204,17 @@ def test_the_users_own_plugins_stay(project: Project, monkeypatch: pytest.Monkey
 
 def test_the_output_is_what_pytest_prints_without_us(project: Project) -> None:
     project.write("test_it.py", "def test_good(): pass\ndef test_bad(): assert 0\n")
-    project.run("--durations=0", "-v")
+    project.run("-v", "-rA")
     alone = subprocess.run(
-        [sys.executable, "-m", "pytest", "--durations=0", "-v"],
+        [sys.executable, "-m", "pytest", "-v", "-rA"],
         cwd=project.root,
         capture_output=True,
         text=True,
         check=False,
     )
-
-    def without_times(text: str) -> list[str]:
-        return [line for line in text.splitlines() if not line.rstrip(" =").endswith("s")]
-
-    assert without_times(project.output) == without_times(alone.stdout)
-    assert len(without_times(project.output)) > 5
+    times = re.compile(r"=* .* in [\d.]+s =*")
+    assert times.sub("", project.output) == times.sub("", alone.stdout)
+    assert "test_it.py::test_bad FAILED" in project.output
 
 
 def test_tests_that_fork_or_replace_what_we_use(project: Project) -> None:
@@ -242,10 +240,10 @@ def test_tests_that_fork_or_replace_what_we_use(project: Project) -> None:
     )
     run = project.run()
     assert run.status is HookStatus.PASSED, project.output
-    assert list(project.outcomes()) == [
-        "test_fork_that_goes_on",
-        "test_replaces_for_good",
-        "test_pytest_in_pytest",
+    assert [result.nodeid for result in project.results] == [
+        "test_it.py::test_fork_that_goes_on",
+        "test_it.py::test_replaces_for_good",
+        "test_it.py::test_pytest_in_pytest",
     ]
 
 
@@ -300,9 +298,16 @@ def test_only_the_last_attempt_counts(project: Project) -> None:
     project.write(
         "test_it.py",
         """
+        import pytest, time
+
         tries = []
 
-        def test_flaky():
+        @pytest.fixture
+        def slow_at_first():
+            if len(tries) < 2:
+                time.sleep(0.2)
+
+        def test_flaky(slow_at_first):
             tries.append(1)
             assert len(tries) == 3
 
@@ -312,13 +317,31 @@ def test_only_the_last_attempt_counts(project: Project) -> None:
     run = project.run()
     assert project.outcomes() == {"test_flaky": "passed", "test_bad": "failed"}
     assert run.counts == {TestOutcome.PASSED: 1, TestOutcome.FAILED: 1}
+    assert project.result("test_flaky").duration < 0.2
+
+
+def test_a_plugin_that_does_not_say_when_a_test_has_ended(project: Project) -> None:
+    project.write(
+        "conftest.py",
+        """
+        from _pytest.runner import runtestprotocol
+
+        def pytest_runtest_protocol(item, nextitem):
+            runtestprotocol(item, nextitem=nextitem)
+            return True
+        """,
+    )
+    project.write("test_it.py", "def test_a(): pass\ndef test_b(): assert False\n")
+    run = project.run()
+    assert run.status is HookStatus.FAILED
+    assert project.outcomes() == {"test_a": "passed", "test_b": "failed"}
 
 
 def test_a_worker_that_crashes(project: Project) -> None:
     project.write("test_it.py", "import os\ndef test_crash(): os.abort()\ndef test_b(): pass\n")
-    run = project.run(*XDIST)
+    run = project.run("-p", "xdist", "-n1")
     assert run.status is HookStatus.FAILED
-    assert project.outcomes() == {"test_crash": "failed", "test_b": "passed"}
+    assert list(project.outcomes().items()) == [("test_crash", "failed"), ("test_b", "passed")]
     assert "crashed while running" in run.failures[0].message
 
 

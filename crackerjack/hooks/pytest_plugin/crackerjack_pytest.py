@@ -225,14 +225,15 @@ class ProjectCoverage:
         self._plugins = config.pluginmanager
         options = config.known_args_namespace
         self._measured: Coverage | None = None
-        self._off = self._plugins.is_blocked("pytest_cov") or getattr(options, "no_cov", False)
+        off = self._plugins.is_blocked("pytest_cov") or getattr(options, "no_cov", False)
         workers = getattr(options, "numprocesses", None) or getattr(options, "tx", None)
-        if measure and not (self._off or workers or getattr(options, "cov_source", None)):
+        if measure and not (off or workers or getattr(options, "cov_source", None)):
             self._measured = _quietly(self._begin)
 
     def percent(self) -> float | None:
         """The total, None if it was not measured."""
-        return None if self._off else _quietly(self._total)
+        percent: float | None = _quietly(self._total)
+        return percent
 
     def _total(self) -> float | None:
         coverage = self._measured
