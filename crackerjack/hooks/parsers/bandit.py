@@ -11,7 +11,6 @@ from crackerjack.hooks.parsers.reading import (
     ProjectPaths,
     broke,
     decode,
-    failed,
     judge,
     position,
     severity,
@@ -49,8 +48,6 @@ def parse(hook: str, output: ToolOutput) -> Parsed:
     if broken := [one for one in report.errors if not _is_syntax(one)]:
         why = f"unable to look at {broken[0].filename} ({broken[0].reason})"
         return broke(hook, output, why, found)
-    if report.errors and output.exit_code == 0:
-        return failed(found)
     return judge(hook, output, found)
 
 

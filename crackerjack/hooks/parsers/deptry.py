@@ -14,7 +14,6 @@ from crackerjack.hooks.parsers.reading import (
     ProjectPaths,
     broke,
     decode,
-    failed,
     judge,
     plain,
     position,
@@ -67,8 +66,6 @@ def parse(hook: str, output: ToolOutput) -> Parsed:
         )
         for match in _SKIPPED.finditer(plain(output.stderr))
     ]
-    if skipped and output.exit_code == 0:
-        return failed(found + skipped)
     return judge(hook, output, found + skipped)
 
 

@@ -53,14 +53,13 @@ class ProjectPaths:
         if not path or "\0" in path:
             return path.replace("\0", "")
         absolute = os.path.normpath(os.path.join(self._root, path))
-        for root in (self._root, os.path.realpath(self._root)):
-            if absolute.startswith(root.rstrip("/") + "/"):
-                return os.path.relpath(absolute, root)
-        if absolute in {self._root, os.path.realpath(self._root)}:
-            return ""
+        if absolute.startswith(self._root.rstrip("/") + "/"):
+            return os.path.relpath(absolute, self._root)
+        # The last part is left as it is: a link in the project is a file of the project.
         directory, name = os.path.split(absolute)
         real = os.path.join(os.path.realpath(directory), name)
-        return os.path.relpath(real, os.path.realpath(self._root))
+        relative = os.path.relpath(real, os.path.realpath(self._root))
+        return "" if relative == "." else relative
 
 
 def severity(word: str, default: Severity = Severity.WARNING) -> Severity:

@@ -168,6 +168,14 @@ class TestExitCodeOneWithoutAReadableReport:
         assert "Max retries" in result.reason
 
 
+def test_findings_before_a_crash_are_kept_and_do_not_hide_it() -> None:
+    result = read("ruff", json.dumps([RUFF_FINDING]), stderr="panicked", exit_code=101)
+
+    assert result.status is HookStatus.TOOL_ERROR
+    assert [one.code for one in result.diagnostics] == ["F401"]
+    assert result.reason == "hook exited with 101: panicked"
+
+
 class TestPipAudit:
     def test_a_vulnerability_fails_and_a_skipped_package_is_noted(self) -> None:
         report = {
