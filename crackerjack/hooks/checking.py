@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import sys
 import time
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Final
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 _CANNOT_TELL_FIXABLE: Final = frozenset({"exit-code", "json", "regex", "sarif"})
 """Parsers of output that does not say which finding its tool can put right."""
+
+_LOCK_FILE: Final = "lock-file"
+"""The hook that is built in beside the file checks."""
 
 
 class Fixes(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,7 +110,8 @@ class HookCheck(msgspec.Struct, frozen=True, kw_only=True):
         invocation = self.memory.invocation(
             hook,
             tool_version=self.tool_version,
-            argv=(self.entry.tool.path if self.entry.tool else "", *hook.check),
+            # What is built in parses with our own interpreter.
+            argv=(self.entry.tool.path if self.entry.tool else sys.version, *hook.check),
             python=self.around.python,
             all_files=self.all_files,
         )
@@ -148,6 +153,10 @@ class HookCheck(msgspec.Struct, frozen=True, kw_only=True):
         )
 
     def _built_in(self, files: Sequence[SourceFile], deadline: float) -> Found:
+        if self.entry.hook.name == _LOCK_FILE:
+            from crackerjack.hooks.lock_file import check_lock_files
+
+            return check_lock_files(self.around.root, self.config.pyproject)
         result = self._check_files(files, deadline)
         found = of_diagnostics(tuple(one for own in result.diagnostics.values() for one in own))
         if result.cancelled:
@@ -168,10 +177,17 @@ class HookCheck(msgspec.Struct, frozen=True, kw_only=True):
             self.around.root,
             files,
             CHECKS,
-            settings=FileCheckSettings(large_file_kb=self.config.large_file_kb),
+            settings=FileCheckSettings(
+                large_file_kb=self.config.large_file_kb,
+                requires_python=self._requires_python(),
+            ),
             replace=replace,
             cancelled=lambda: self.around.cancel.is_set or time.monotonic() > deadline,
         )
+
+    def _requires_python(self) -> str:
+        project = self.config.pyproject.get("project")
+        return str(project.get("requires-python", "")) if isinstance(project, dict) else ""
 
     def _fix(self, files: Sequence[SourceFile], found: Found, deadline: float) -> Fixes:
         """Put right what can be."""
