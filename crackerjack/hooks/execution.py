@@ -18,7 +18,6 @@ from crackerjack.hooks.process import (
     ProcessGroups,
     ProcessResult,
     run_process,
-    tool_environment,
 )
 from crackerjack.types import HookStatus
 
@@ -29,6 +28,16 @@ _WORDS: Final = 2000  # characters of a tool's own words in a reason
 _FILES: Final = "{files}"
 _REPORT: Final = "{report}"
 _TEXT_PARSERS: Final = frozenset({"regex", "exit-code"})  # their output is for people too
+
+
+def tool_environment() -> dict[str, str]:
+    """The environment for tools: the user's own, but plain and unbuffered output.
+
+    Not for running tests, whose outcome may depend on these variables.
+    """
+    forced = {"FORCE_COLOR", "CLICOLOR_FORCE", "MYPY_FORCE_COLOR", "PY_COLORS"}
+    env = {name: value for name, value in os.environ.items() if name not in forced}
+    return env | {"NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
 
 
 class Surroundings(msgspec.Struct, frozen=True, kw_only=True):

@@ -118,16 +118,6 @@ class ProcessResult(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds."""
 
 
-def tool_environment() -> dict[str, str]:
-    """The environment for tools: the user's own, but plain and unbuffered output.
-
-    Not for running tests, whose outcome may depend on these variables.
-    """
-    forced = {"FORCE_COLOR", "CLICOLOR_FORCE", "MYPY_FORCE_COLOR", "PY_COLORS"}
-    env = {name: value for name, value in os.environ.items() if name not in forced}
-    return env | {"NO_COLOR": "1", "PYTHONUNBUFFERED": "1"}
-
-
 def run_process(
     argv: Sequence[str],
     *,

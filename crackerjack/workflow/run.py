@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 
@@ -66,7 +66,7 @@ class Run:
         self.why_cancelled: Final = why_cancelled
         self.scheduler: Final = Scheduler(config.jobs or project.cores)
         self.started: Final = time.monotonic()
-        self.staleness: Final = Staleness()
+        self.staleness: Final = Staleness[Any]()
         self._parts: dict[str, Part] = {}
         self._lock: Final = threading.Lock()
 

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Collection
-from typing import TYPE_CHECKING
+from typing import Generic, TypeVar
 
 import msgspec
 
-if TYPE_CHECKING:
-    from crackerjack.workflow.open_step import OpenStep
+StepT = TypeVar("StepT")
 
 
-class Looked(msgspec.Struct, frozen=True, kw_only=True):
+class Looked(msgspec.Struct, Generic[StepT], frozen=True, kw_only=True):
     """A look at the project's files that has ended."""
 
     name: str
@@ -20,17 +19,17 @@ class Looked(msgspec.Struct, frozen=True, kw_only=True):
     """How many changes had been made when the look began."""
     concerns: Callable[[Collection[str]], bool]
     """Whether a change of these files may change what was found."""
-    again: Callable[[OpenStep], None]
+    again: Callable[[StepT], None]
     """Looks once more, as a task of this step: the one that the look belonged to may have ended."""
 
 
-class Staleness:
+class Staleness(Generic[StepT]):
     """Keeps the changes and the looks of one run; every method may be called from any thread."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._changes: list[frozenset[str]] = []
-        self._looked: list[Looked] = []
+        self._looked: list[Looked[StepT]] = []
         self._writers = 0
 
     def now(self) -> int:
@@ -43,12 +42,12 @@ class Staleness:
         with self._lock:
             self._writers += 1
 
-    def looked(self, look: Looked) -> None:
+    def looked(self, look: Looked[StepT]) -> None:
         """A look has ended; it is repeated, once, when a later change concerns it."""
         with self._lock:
             self._looked.append(look)
 
-    def writer_ended(self, changed: Collection[str]) -> list[Looked]:
+    def writer_ended(self, changed: Collection[str]) -> list[Looked[StepT]]:
         """A writer has ended. After the last one, returns the looks that changes have overtaken."""
         with self._lock:
             if changed:
@@ -60,6 +59,6 @@ class Staleness:
             self._looked = [look for look in self._looked if look not in stale]
             return stale
 
-    def _overtaken(self, look: Looked) -> bool:
+    def _overtaken(self, look: Looked[StepT]) -> bool:
         later = frozenset[str]().union(*self._changes[look.saw :])
         return bool(later) and look.concerns(later)

@@ -13,11 +13,11 @@ from pathlib import Path
 import pytest
 
 from crackerjack.hooks import process
+from crackerjack.hooks.execution import tool_environment
 from crackerjack.hooks.process import (
     Cancellation,
     ProcessResult,
     run_process,
-    tool_environment,
 )
 
 

@@ -5,7 +5,7 @@ from collections.abc import Collection
 from crackerjack.workflow.staleness import Looked, Staleness
 
 
-def look(staleness: Staleness, name: str, saw: int, *paths: str) -> None:
+def look(staleness: Staleness[None], name: str, saw: int, *paths: str) -> None:
     def concerns(changed: Collection[str]) -> bool:
         return bool(set(paths) & set(changed))
 
@@ -13,7 +13,7 @@ def look(staleness: Staleness, name: str, saw: int, *paths: str) -> None:
 
 
 def test_only_what_a_later_change_concerns_is_overtaken() -> None:
-    staleness = Staleness()
+    staleness = Staleness[None]()
     staleness.writer_queued()
     look(staleness, "python", staleness.now(), "a.py")
     look(staleness, "markdown", staleness.now(), "a.md")
@@ -21,7 +21,7 @@ def test_only_what_a_later_change_concerns_is_overtaken() -> None:
 
 
 def test_a_look_after_the_change_is_not_overtaken() -> None:
-    staleness = Staleness()
+    staleness = Staleness[None]()
     staleness.writer_queued()
     staleness.writer_queued()
     assert staleness.writer_ended(["a.py"]) == []
@@ -30,7 +30,7 @@ def test_a_look_after_the_change_is_not_overtaken() -> None:
 
 
 def test_nothing_is_repeated_before_the_last_writer_has_ended() -> None:
-    staleness = Staleness()
+    staleness = Staleness[None]()
     staleness.writer_queued()
     staleness.writer_queued()
     look(staleness, "early", 0, "a.py")
@@ -39,7 +39,7 @@ def test_nothing_is_repeated_before_the_last_writer_has_ended() -> None:
 
 
 def test_a_look_is_repeated_once() -> None:
-    staleness = Staleness()
+    staleness = Staleness[None]()
     look(staleness, "early", 0, "a.py")
     staleness.writer_queued()
     assert len(staleness.writer_ended(["a.py"])) == 1

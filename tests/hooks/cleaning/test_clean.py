@@ -15,9 +15,10 @@ from hypothesis import given, settings
 
 from crackerjack.hooks.atomic import Refusal, replace_file
 from crackerjack.hooks.cleaning import CleaningResult, clean
+from crackerjack.hooks.execution import tool_environment
 from crackerjack.hooks.files import SourceFile, walk
 from crackerjack.hooks.fixing import FixedFile
-from crackerjack.hooks.process import Cancellation, ProcessResult, run_process, tool_environment
+from crackerjack.hooks.process import Cancellation, ProcessResult, run_process
 from crackerjack.hooks.python_source import decode, parse
 from crackerjack.types import HookStatus
 from tests.hooks.cleaning.sources import sources
