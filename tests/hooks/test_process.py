@@ -439,7 +439,9 @@ def test_short_processes_cost_what_they_cost(tmp_path: Path) -> None:
         run_process(["true"], cwd=str(tmp_path), timeout=60, cancel=cancel, groups=groups)
 
     def theirs() -> None:
-        subprocess.run(["true"], cwd=tmp_path, capture_output=True, check=True)
+        subprocess.run(
+            ["true"], cwd=tmp_path, capture_output=True, check=True, start_new_session=True
+        )
 
     def measure(run_one: Callable[[], None]) -> float:
         def five() -> None:
