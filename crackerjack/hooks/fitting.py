@@ -16,6 +16,8 @@ from crackerjack.hooks.layout import Layout
 from crackerjack.hooks.tools import Tool, Toolbox
 
 _SELECT: Final = "--select="
+_PYTHON_REQUIRES: Final = r"python_requires\s*=\s*[\"']?>=?\s*3\.(\d+)"
+_OLDEST_FOR_RUFF: Final = 7  # of Python 3
 
 
 class Project(msgspec.Struct, frozen=True):
@@ -104,7 +106,27 @@ def _fit_ruff(hook: Hook, tool: Tool, project: Project) -> Hook:
         hook = _replaced(
             hook, _SELECT + ",".join(_added_rules(hook)), (_SELECT + ",".join(undecided),)
         )
+    if "UP" in _added_rules(hook) and not configuration.get("target-version"):
+        hook = _with_arguments(hook, *_oldest_python(project.declared))
     return _fit_ruff_format(hook, project.toolbox.installed_version(tool))
+
+
+def _oldest_python(declared: DeclaredTools) -> list[str]:
+    """The option that tells ruff the oldest Python of the project where ruff does not look for it.
+
+    What is new in a Python that the project need not have is no better way to say a thing.
+    """
+    if declared.setting("project.requires-python"):
+        return []
+    says = (
+        str(declared.setting("tool.poetry.dependencies.python")),
+        declared.section("setup.cfg", "options"),
+        declared.text("setup.py"),
+    )
+    for text, pattern in zip(says, (r"3\.(\d+)", *[_PYTHON_REQUIRES] * 2), strict=True):
+        if oldest := re.search(pattern, text):
+            return [f"--target-version=py3{max(int(oldest[1]), _OLDEST_FOR_RUFF)}"]
+    return []
 
 
 def _fit_ruff_format(hook: Hook, version: str) -> Hook:

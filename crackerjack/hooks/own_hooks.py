@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+import msgspec
+
 from crackerjack.config import HookTable
 from crackerjack.errors import ConfigError
 from crackerjack.hooks.hook import Hook, Scope, Strategy
@@ -29,8 +31,7 @@ def own_hook(name: str, table: HookTable) -> Hook:
         raise _error(name, "command", "is empty", 'say what to run: command = ["tool", "--flag"]')
     _check_parser(name, table)
     tool, *arguments = table.command
-    patterns = table.files or ("*",)
-    return Hook(
+    hook = Hook(
         name=name,
         strategy=Strategy(table.strategy),
         tool=tool,
@@ -39,7 +40,7 @@ def own_hook(name: str, table: HookTable) -> Hook:
         parser=table.parser or "exit-code",
         parser_options=_options(table),
         scope=Scope(table.scope),
-        patterns=patterns,
+        patterns=table.files or ("*",),
         config_files=table.config_files,
         config_tables=(f"tool.crackerjack.hooks.{name}",),
         version_args=(),  # what a command of the user's own does with --version, we cannot know

@@ -42,6 +42,7 @@ def test_without_a_parser_the_exit_code_decides() -> None:
     hook = own_hook("mine", HookTable(command=("make", "lint")))
 
     assert (hook.parser, hook.patterns, hook.fix) == ("exit-code", ("*",), None)
+    assert hook.timeout == 600
 
 
 def test_options_of_the_parsers() -> None:

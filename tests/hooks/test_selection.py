@@ -341,6 +341,31 @@ class TestTheProjectsConfiguration:
         assert hook.scope is Scope.PROJECT
 
     @pytest.mark.parametrize(
+        ("name", "content", "target"),
+        [
+            ("pyproject.toml", '[tool.poetry.dependencies]\npython = "^3.9"', "py39"),
+            ("setup.cfg", "[options]\npython_requires = >=3.6\n", "py37"),
+            ("setup.py", 'setup(python_requires=">=3.8, <4")', "py38"),
+            ("pyproject.toml", '[project]\nname = "x"\nrequires-python = ">=3.9"', ""),
+            ("pyproject.toml", "[tool.ruff]\ntarget-version = 'py39'", ""),
+            ("setup.py", "setup()", ""),
+        ],
+    )
+    def test_of_its_oldest_python_is_told_to_ruff_where_ruff_does_not_look(
+        self, tmp_path: Path, tools: Path, name: str, content: str, target: str
+    ) -> None:
+        (tmp_path / "p").mkdir()
+        (tmp_path / "p" / name).write_text(content)
+        pyproject = content if name == "pyproject.toml" else ""
+
+        check = select(tmp_path / "p", tools, pyproject, names=["ruff-modernize"])[
+            "ruff-modernize"
+        ].hook.check
+
+        told = [one.partition("=")[2] for one in check if one.startswith("--target-version")]
+        assert told == ([target] if target else [])
+
+    @pytest.mark.parametrize(
         ("name", "content", "arguments"),
         [
             ("pyproject.toml", "[tool.bandit]\n", ("-c", "pyproject.toml")),
