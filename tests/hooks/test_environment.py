@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import itertools
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -138,9 +137,4 @@ def test_no_environment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
 
 
 def test_the_environment_that_runs_this(root: Path) -> None:
-    durations = []
-    for _ in range(5):
-        started = time.perf_counter()
-        assert environment_digest(sys.executable, root=str(root)) is not None
-        durations.append(time.perf_counter() - started)
-    assert min(durations) < 0.5  # it takes 0.003 s beside the editable sources
+    assert environment_digest(sys.executable, root=str(root)) is not None

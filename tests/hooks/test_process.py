@@ -430,39 +430,6 @@ def test_a_million_lines_need_little_memory(tmp_path: Path) -> None:
     assert with_keep < 100, f"{with_keep:.0f} MiB"
 
 
-def test_short_processes_cost_what_they_cost(tmp_path: Path) -> None:
-    """Ten times `true` from two threads, against what `subprocess` itself needs."""
-    groups = Groups()
-
-    def ours() -> None:
-        cancel = Cancellation()
-        run_process(["true"], cwd=str(tmp_path), timeout=60, cancel=cancel, groups=groups)
-
-    def theirs() -> None:
-        subprocess.run(
-            ["true"], cwd=tmp_path, capture_output=True, check=True, start_new_session=True
-        )
-
-    def measure(run_one: Callable[[], None]) -> float:
-        def five() -> None:
-            for _ in range(5):
-                run_one()
-
-        threads = [threading.Thread(target=five) for _ in range(2)]
-        began = time.perf_counter()
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        return time.perf_counter() - began
-
-    pairs = [(measure(ours), measure(theirs)) for _ in range(15)]
-    mine = sorted(pair[0] for pair in pairs)[7]
-    others = sorted(pair[1] for pair in pairs)[7]
-    print(f"ten `true`: {mine * 1000:.1f} ms, subprocess {others * 1000:.1f} ms")
-    assert mine < others * 1.5 + 0.005
-
-
 def test_tools_get_a_plain_environment_and_keep_the_users_own(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
