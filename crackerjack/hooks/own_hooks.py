@@ -6,8 +6,6 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Final
 
-import msgspec
-
 from crackerjack.config import HookTable
 from crackerjack.errors import ConfigError
 from crackerjack.hooks.hook import Hook, Scope, Strategy
@@ -31,7 +29,7 @@ def own_hook(name: str, table: HookTable) -> Hook:
         raise _error(name, "command", "is empty", 'say what to run: command = ["tool", "--flag"]')
     _check_parser(name, table)
     tool, *arguments = table.command
-    hook = Hook(
+    return Hook(
         name=name,
         strategy=Strategy(table.strategy),
         tool=tool,
