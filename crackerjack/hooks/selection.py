@@ -124,10 +124,11 @@ class _Selection:
         hook = own_hook(name, table)
         if reason := self._why_named_not(name, table):
             return PlannedHook(hook=hook, tool=None, runs=False, reason=reason)
-        tool = (
-            self._interpreter() if hook.tool == _PYTHON else self._project.toolbox.find(hook.tool)
-        )
-        return _with_tool(hook, tool, asked=True)
+        if hook.tool == _PYTHON:
+            python = self._interpreter()
+            hook = msgspec.structs.replace(hook, tool=python.name)
+            return _with_tool(hook, python, asked=True)
+        return _with_tool(hook, self._project.toolbox.find(hook.tool), asked=True)
 
     def _why_named_not(self, name: str, table: HookTable) -> str:
         """Why the user does not want this hook; empty when they do, or say nothing."""

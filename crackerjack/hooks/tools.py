@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import subprocess
@@ -99,8 +100,8 @@ class Toolbox:
         """What identifies this version of the tool; empty when the tool is gone.
 
         The tool itself is asked only when no distribution of its name is installed, and once for each
-        content of the executable; without `arguments`, or when it does not answer, that content (its
-        size and time) stands for the version.
+        content of the executable; without `arguments`, or when it does not answer, a digest of its size
+        and time stands for the version.
         """
         if installed := self.installed_version(tool):
             return installed
@@ -201,7 +202,8 @@ def _identity(path: str) -> tuple[str, str]:
         found = os.stat(real)
     except OSError:
         return real, ""
-    return real, f"{found.st_size} bytes of {found.st_mtime_ns}"
+    state = f"{found.st_size} {found.st_mtime_ns}"
+    return real, f"file {hashlib.blake2b(state.encode(), digest_size=4).hexdigest()}"
 
 
 def _ask(path: str, arguments: Sequence[str], cwd: str) -> str:
