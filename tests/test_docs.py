@@ -162,7 +162,7 @@ def test_every_hook_and_file_check_is_documented() -> None:
 def _rows(section: str) -> dict[str, list[str]]:
     """The rows of a section's table, by the names in their first cell."""
     rows: dict[str, list[str]] = {}
-    for line in section.splitlines():
+    for line in re.findall(r"^\|.*", section, re.MULTILINE):
         first, *others = (cell.strip() for cell in line.strip("|").split("|"))
         rows.update(dict.fromkeys(re.findall(r"`([\w-]+)`", first), others))
     return rows
