@@ -71,6 +71,8 @@ def branches(a: list[list[int]], b: bool) -> int:
 
 BROKEN = "def broken(:\n    pass\n"
 
+AWS, GITHUB = "AKIA", "ghp_"
+
 TROUBLED_FILES = {
     "notes.md": "# Title\n\n### Skipped a level\ntext\n",
     "troubled.yaml": "a: 1\nb:  2\na: 3\n",
@@ -83,10 +85,10 @@ TROUBLED_FILES = {
         "name: ci\non: push\njobs:\n  a:\n    runs-on: ubuntu-latest\n"
         "    steps:\n      - run: make test\n"
     ),
-    # Neither opens anything: both were made up in the shape of the real ones.
-    "src/demo/secret.py": (
-        'KEY = "AKIAQ3EGRIZ2ABCDEFG7"\nTOKEN = "ghp_Zx8aB1cD2eF3gH4iJ5kL6mN7oP8qR9sT0uVw"\n'
-    ),
+    # Neither opens anything: both were made up in the shape of the real ones. They are put together
+    # here so that this file itself holds no secret.
+    "src/demo/secret.py": f"KEY = '{AWS}Q3EGRIZ2ABCDEFG7'\n"
+    f"TOKEN = '{GITHUB}Zx8aB1cD2eF3gH4iJ5kL6mN7oP8qR9sT0uVw'\n",
 }
 
 MODULE = "src/demo/module.py"
