@@ -14,6 +14,7 @@ from typing import Any, Final
 import msgspec
 import pytest
 
+from crackerjack.cli.parser import whole_parser
 from crackerjack.config import HookTable, Settings, StepTable, WorkflowTable, load_config
 from crackerjack.events.payload import PAYLOADS
 from crackerjack.hooks.builtin import CHECKS, FIXABLE
@@ -125,6 +126,18 @@ def test_make_targets_exist(document: Path) -> None:
     makefile = (ROOT / "Makefile").read_text()
     for target in re.findall(r"`make ([a-z-]+)", document.read_text()):
         assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
+
+
+def test_every_command_and_option_is_documented() -> None:
+    text = (ROOT / "README.md").read_text()
+    help_text = whole_parser().format_help()
+    documented = set(re.findall(r"(?<![\w-])--?\w[\w-]*", text))
+    assert set(re.findall(r"(?<![\w-])--\w[\w-]*", help_text)) <= documented | {
+        "--help",
+        "--version",
+    }
+    for command in re.findall(r"^    (\w+) ", help_text, re.MULTILINE):
+        assert command == "run" or f"`crackerjack {command}" in text, command
 
 
 def test_every_setting_is_documented() -> None:
