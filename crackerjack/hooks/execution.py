@@ -115,7 +115,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
             result = self.around.run(
                 argv, timeout=self.deadline - time.monotonic(), on_output=pass_on
             )
-            return self._read(result, _take(report))
+            return self._read(result, _take(report), paths)
         except (OSError, ValueError) as error:
             reason = f"{self.executable} cannot be started: {error}"
             return Found(status=HookStatus.TOOL_ERROR, reason=reason)
@@ -132,7 +132,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
                     .replace("{python}", self.around.python)
                 )
 
-    def _read(self, result: ProcessResult, report: str) -> Found:
+    def _read(self, result: ProcessResult, report: str, paths: Sequence[str]) -> Found:
         unfinished = self._unfinished(result)
         if unfinished is not None:
             return unfinished
@@ -142,6 +142,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
             exit_code=result.returncode or 0,
             root=self.around.root,
             report=report,
+            files=tuple(paths),
             options=self.hook.parser_options,
         )
         parsed: Parsed = PARSERS[self.hook.parser](self.hook.name, output)

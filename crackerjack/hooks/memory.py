@@ -28,6 +28,22 @@ _SHARED_CONFIGURATION: Final = (PYPROJECT, "setup.cfg", "tox.ini", ".editorconfi
 _CONCLUSIVE: Final = frozenset({HookStatus.PASSED, HookStatus.FAILED})
 
 
+class Versions:
+    """What tools said of their version; see :class:`crackerjack.hooks.tools.VersionCache`."""
+
+    def __init__(self, results: ResultCache) -> None:
+        self._results = results
+
+    def get(self, key: str) -> str | None:
+        """The version under this key."""
+        value = self._results.get(b"version", os.fsencode(key))
+        return None if value is None else value.decode("utf-8", "backslashreplace")
+
+    def put(self, key: str, version: str) -> None:
+        """Keep a version."""
+        self._results.put(b"version", os.fsencode(key), version.encode("utf-8", "backslashreplace"))
+
+
 class Memory:
     """The results of one project's hooks. Any thread may use it; writers to the project must not run.
 
@@ -40,6 +56,7 @@ class Memory:
         self._file = CacheFile(state_dir)
         self._results = ResultCache(self._file)
         self._digests = Digests(self._file, root)
+        self.versions: Final = Versions(self._results)
         self._lock = threading.Lock()
         self._environments: dict[str, bytes | None] = {}
 

@@ -138,7 +138,7 @@ class Project:
                 root, exclude=exclude, changed_only=changed_only, changed_since=since or None
             )
         self.layout = discover_layout(root, self.all_files, pyproject=self.config.pyproject)
-        self._toolbox = Toolbox(root, self.layout.python)
+        self._toolbox = Toolbox(root, self.layout.python, self._memory.versions)
         self.planned = select_hooks(
             self.config, self.layout, self._toolbox, names=names, everything=everything
         )
