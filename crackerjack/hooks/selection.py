@@ -141,6 +141,11 @@ class _Selection:
     def _why_not(self, entry: Entry, table: HookTable) -> str:
         """Why the project does not want this hook, when the user says nothing."""
         name = entry.hook.name
+        if name == "codespell" and self._codespell_writes():
+            return (
+                "the project's configuration has write-changes, with which codespell cannot only look: "
+                "remove it, and run codespell -w by hand"
+            )
         if name in self._names or table.enabled:
             return ""
         if other := self._used_instead(name):
@@ -152,6 +157,14 @@ class _Selection:
         if name == "ruff-format" and (black := self._declared.declared(_BLACK)):
             return f"this project formats with black ({black}): run with --hook ruff-format to try"
         return f"nothing in this project asks for it: {_how_to_ask(entry)}"
+
+    def _codespell_writes(self) -> bool:
+        texts = [
+            self._declared.section(name, "codespell") for name in ("setup.cfg", ".codespellrc")
+        ]
+        return self._declared.setting("tool.codespell.write-changes") is not None or any(
+            line.lower().startswith("write-changes") for text in texts for line in text.split("\n")
+        )
 
     def _is_wanted(self, entry: Entry, table: HookTable) -> bool:
         """Whether it belongs to the run even when its tool is missing."""

@@ -561,3 +561,21 @@ def test_no_placeholder_of_the_selection_is_left(tmp_path: Path, tools: Path) ->
         for one in select(tmp_path / "p", tools, everything=everything).values():
             if one.runs:
                 assert TARGETS not in (*one.hook.check, *(one.hook.fix or ()))
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("pyproject.toml", "[tool.codespell]\nwrite-changes = true\n"),
+        ("setup.cfg", "[codespell]\nskip = x\nwrite-changes =\n"),
+        (".codespellrc", "[codespell]\nwrite-changes =\n"),
+    ],
+)
+def test_a_codespell_that_would_write_does_not_run(
+    tmp_path: Path, tools: Path, name: str, text: str
+) -> None:
+    (tmp_path / name).write_text(text)
+    pyproject = text if name == "pyproject.toml" else ""
+    planned = select(tmp_path, tools, pyproject, names=["codespell"])["codespell"]
+    assert not planned.runs
+    assert "write-changes" in planned.reason
