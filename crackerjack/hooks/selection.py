@@ -154,7 +154,10 @@ class _Selection:
             return "the project's ruff configuration decides on these rules: ruff-check does that"
         if self._is_wanted(entry, table) or self._comes_with_everything(entry):
             return ""
-        if name == "ruff-format" and (black := self._declared.declared(_BLACK)):
+        return self._not_asked_for(entry)
+
+    def _not_asked_for(self, entry: Entry) -> str:
+        if entry.hook.name == "ruff-format" and (black := self._declared.declared(_BLACK)):
             return f"this project formats with black ({black}): run with --hook ruff-format to try"
         return f"nothing in this project asks for it: {_how_to_ask(entry)}"
 
