@@ -1,7 +1,5 @@
 """``python -m crackerjack`` is ``crackerjack``."""
 
-import sys
+from crackerjack.cli import entry
 
-from crackerjack.cli import main
-
-sys.exit(main())
+entry()

@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from collections.abc import Sequence
 from importlib import import_module
-from typing import cast
+from typing import NoReturn, cast
 
 from crackerjack.cli.parser import Command, parse
 from crackerjack.errors import CrackerjackError
 from crackerjack.types import ExitCode
+
+
+def entry() -> NoReturn:
+    """The program: run one command and leave at once.
+
+    What is open has been closed by now. Taking the interpreter apart object by object would cost a
+    tenth of the time that a short run takes.
+    """
+    gc.disable()  # while modules are imported, nothing becomes garbage
+    exit_code = main()
+    sys.stderr.flush()
+    os._exit(exit_code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -20,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     module, _, function = arguments.entry.partition(":")
     try:
         command = cast("Command", getattr(import_module(module), function))
+        gc.freeze()
+        gc.enable()
         exit_code = command(arguments)
         sys.stdout.flush()
     except CrackerjackError as error:
