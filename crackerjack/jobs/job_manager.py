@@ -41,8 +41,6 @@ class Job:
     def __init__(self, job_id: JobId) -> None:
         self.job_id: Final = job_id
         self.cancellation: Final = Cancellation()
-        self.why_stopped = ""
-        """Who or what stopped it, in a word; empty when nobody did."""
         self.trouble: StoreError | None = None
         """Why events of the job could not be kept."""
         self._ended = threading.Event()
@@ -54,9 +52,11 @@ class Job:
         return self._exit_code
 
     def stop(self, why: str) -> None:
-        """Interrupt the job: its tools get TERM and, after a grace period, KILL."""
-        self.why_stopped = self.why_stopped or why
-        self.cancellation.cancel()
+        """Interrupt the job: its tools get TERM and, after a grace period, KILL.
+
+        The first `why` is the reason of the terminal event.
+        """
+        self.cancellation.cancel(why)
 
     def stop_now(self) -> None:
         """End the job's tools without grace."""
@@ -253,7 +253,6 @@ class JobManager:
             publish=publish,
             project=project,
             cancel=job.cancellation,
-            why_cancelled=lambda: job.why_stopped,
         )
 
     def _await_turn(self, run: Run, lock: ProjectLock) -> None:

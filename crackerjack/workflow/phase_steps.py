@@ -182,9 +182,10 @@ class TestStep(OpenStep):
     def _test(self) -> None:
         tested = self._result()
         status, reason = tested.status, tested.reason
-        fall = "" if tested.coverage is None else self._measured(tested.coverage)
-        if fall and status is HookStatus.PASSED:
-            status, reason = HookStatus.FAILED, fall
+        if tested.coverage is not None:
+            fall = self._measured(tested.coverage, whole=status is HookStatus.PASSED)
+            if fall:
+                status, reason = HookStatus.FAILED, fall
         self.run.add_part(
             Part(name=_TESTS, status=status, reason=reason, tests_failed=len(tested.failures))
         )
@@ -211,11 +212,15 @@ class TestStep(OpenStep):
             on_output=self._publish_output,
         )
 
-    def _measured(self, percent: float) -> str:
-        """Publish the coverage; returns what the ratchet has against it, empty for nothing."""
+    def _measured(self, percent: float, *, whole: bool) -> str:
+        """Publish the coverage; returns what the ratchet has against it, empty for nothing.
+
+        That of a run that is not `whole`, where tests failed or did not run, is not judged.
+        """
         from crackerjack.hooks.coverage import judge_coverage
 
-        best = self.run.history.best_coverage if self.run.config.coverage_ratchet else None
+        judged = whole and self.run.config.coverage_ratchet
+        best = self.run.history.best_coverage if judged else None
         success = judge_coverage(percent, best).success
         self.run.publish(
             EventType.COVERAGE_MEASURED,

@@ -53,7 +53,6 @@ class Run:
         publish: Publish,
         project: Project,
         cancel: Cancellation,
-        why_cancelled: Callable[[], str],
     ) -> None:
         self.job_id: Final = job_id
         self.config: Final = config
@@ -63,7 +62,6 @@ class Run:
         self.publish: Final = publish
         self.project: Final = project
         self.cancel: Final = cancel
-        self.why_cancelled: Final = why_cancelled
         self.scheduler: Final = Scheduler(config.jobs or project.cores)
         self.started: Final = time.monotonic()
         self.staleness: Final = Staleness[Any]()

@@ -148,7 +148,7 @@ class WorkflowRunner:
         if run.cancel.is_set:
             event_type = EventType.WORKFLOW_INTERRUPTED
             verdict = msgspec.structs.replace(
-                verdict, exit_code=ExitCode.INTERRUPTED, reason=run.why_cancelled() or "cancelled"
+                verdict, exit_code=ExitCode.INTERRUPTED, reason=run.cancel.reason
             )
         elif verdict.exit_code is ExitCode.PASSED:
             event_type = EventType.WORKFLOW_COMPLETED
