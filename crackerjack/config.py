@@ -2,17 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import re
+import stat
 import tomllib
 from collections.abc import Mapping
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
 
 from crackerjack.errors import ConfigError, UsageError
 
 PYPROJECT: Final = "pyproject.toml"
+
+Seconds = Annotated[float, msgspec.Meta(gt=0, le=1e9)]
+Count = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
+StrategyName = Literal["fast", "comprehensive"]
+ScopeName = Literal["file", "project"]
 
 
 class HookTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -24,8 +31,8 @@ class HookTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """The arguments of a hook of the user's own, the tool first."""
     fix: tuple[str, ...] = ()
     """The arguments with which that tool writes."""
-    strategy: Literal["fast", "comprehensive"] = "comprehensive"
-    scope: Literal["file", "project"] = "project"
+    strategy: StrategyName = "comprehensive"
+    scope: ScopeName = "project"
     parser: str = ""
     """A parser by name; without one the exit code alone decides."""
     pattern: str = ""
@@ -39,8 +46,7 @@ class HookTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     files: tuple[str, ...] = ()
     args: tuple[str, ...] = ()
     """Further arguments for a hook of the catalogue."""
-    timeout: float | None = None
-    """Seconds."""
+    timeout: Seconds | None = None
     enabled: bool | None = None
     install: str = ""
     config_files: tuple[str, ...] = ()
@@ -53,9 +59,8 @@ class StepTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     name: str = ""
     """How other steps need it; the action without ``run_`` when empty."""
     needs: tuple[str, ...] = ()
-    timeout: float | None = None
-    """Seconds."""
-    retries: int = 0
+    timeout: Seconds | None = None
+    retries: Count = 0
     hooks: tuple[str, ...] = ()
     """The hooks that this step runs; all of its strategy when empty."""
 
@@ -65,8 +70,7 @@ class WorkflowTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
     steps: tuple[StepTable, ...]
     title: str = ""
-    timeout: float | None = None
-    """Seconds."""
+    timeout: Seconds | None = None
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -79,18 +83,18 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Never write; the default is true when ``CI`` is set."""
     cache: bool = True
     fail_fast: bool = False
-    jobs: int = 0
+    jobs: Annotated[int, msgspec.Meta(ge=0, le=256)] = 0
     """Hooks side by side; 0 for as many as there are cores."""
-    timeout: float = 3600.0
-    """Seconds for the whole run."""
+    timeout: Seconds = 3600.0
+    """For the whole run."""
     coverage_ratchet: bool = False
     """Fail when the coverage is lower than the best that the project has reached."""
-    large_file_kb: int = 500
+    large_file_kb: Count = 500
     strip_code: bool = False
     """Whether cleaning removes comments and docstrings."""
     test_args: tuple[str, ...] = ()
     """Further arguments for pytest."""
-    keep_jobs: int = 500
+    keep_jobs: Annotated[int, msgspec.Meta(ge=1)] = 500
     """How many ended jobs of a project the store keeps."""
     hooks: Mapping[str, HookTable] = {}
     workflows: Mapping[str, WorkflowTable] = {}
@@ -162,86 +166,143 @@ def state_dir(environment: Mapping[str, str]) -> str:
 def _read_pyproject(root: str) -> tuple[str, dict[str, Any]]:
     path = os.path.join(root, PYPROJECT)
     try:
-        with open(path, encoding="utf-8") as stream:
-            text = stream.read()
+        data = _read_file(path)
     except FileNotFoundError:
         return "", {}
-    except UnicodeDecodeError as error:
-        raise ConfigError(
-            PYPROJECT, f"byte {error.start} is not UTF-8", "save the file as UTF-8"
-        ) from None
     except OSError as error:
-        raise ConfigError(path, error.strerror or str(error)) from None
+        raise ConfigError(path, f"cannot be read: {error.strerror}") from None
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        where = _position(data[: error.start].decode())
+        problem = f"byte {error.start} is not UTF-8"
+        raise ConfigError(f"{PYPROJECT}:{where}", problem, "save the file as UTF-8") from None
+    if text.startswith("\ufeff"):
+        hint = "save the file as UTF-8 without it: TOML knows none"
+        raise ConfigError(f"{PYPROJECT}:1:1", "begins with a byte order mark", hint)
     try:
         return text, tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise _toml_error(str(error)) from None
+    except ValueError as error:  # also of a number with thousands of digits
+        raise _toml_error(str(error), text) from None
+    except RecursionError:
+        raise ConfigError(PYPROJECT, "not valid TOML: nested too deeply") from None
 
 
-def _toml_error(message: str) -> ConfigError:
-    found = re.search(r"^(.*) \(at line (\d+), column (\d+)\)$", message, re.DOTALL)
+def _read_file(path: str) -> bytes:
+    """Read the file unless it is a pipe or a device, which would be waited for in vain."""
+    if stat.S_ISREG(os.stat(path).st_mode):
+        with open(path, "rb") as stream:
+            return stream.read()
+    raise OSError(errno.EINVAL, "it is no regular file")
+
+
+def _position(before: str) -> str:
+    """Line and column, counted from 1, of what comes after this text."""
+    return f"{before.count(chr(10)) + 1}:{len(before) - before.rfind(chr(10))}"
+
+
+def _toml_error(message: str, text: str) -> ConfigError:
+    found = re.search(
+        r"^(.*) \(at (?:line (\d+), column (\d+)|end of document)\)$", message, re.DOTALL
+    )
     if not found:
         return ConfigError(PYPROJECT, f"not valid TOML: {message}")
     problem, line, column = found.groups()
-    return ConfigError(f"{PYPROJECT}:{line}:{column}", f"not valid TOML: {problem}")
+    where = f"{line}:{column}" if line else _position(text)
+    return ConfigError(f"{PYPROJECT}:{where}", f"not valid TOML: {problem}")
 
 
 def _table(pyproject: Mapping[str, Any]) -> dict[str, Any]:
     tool = pyproject.get("tool", {})
-    table = tool.get("crackerjack", {}) if isinstance(tool, dict) else {}
+    table = tool.get("crackerjack", {}) if isinstance(tool, dict) else tool
     if not isinstance(table, dict):
-        raise ConfigError(f"{PYPROJECT}: tool.crackerjack", "expected a table")
+        key = "tool.crackerjack" if isinstance(tool, dict) else "tool"
+        raise ConfigError(f"{PYPROJECT}: {key}", "expected a table")
     return table
 
 
 def _convert(table: Mapping[str, Any], text: str) -> Settings:
     try:
-        settings = msgspec.convert(table, Settings)
+        return msgspec.convert(table, Settings)
     except msgspec.ValidationError as error:
-        raise _invalid(str(error), text) from None
-    for key in ("timeout", "jobs", "large_file_kb", "keep_jobs"):
-        if getattr(settings, key) < 0:
-            raise _error_at([key], "must not be negative", "", text)
-    return settings
+        raise _invalid(str(error), table, text) from None
 
 
-def _invalid(message: str, text: str) -> ConfigError:
+_ENTRIES: Final[dict[str, type[msgspec.Struct]]] = {"hooks": HookTable, "workflows": WorkflowTable}
+_CHOICES: Final = {"strategy": get_args(StrategyName), "scope": get_args(ScopeName)}
+_TYPES: Final = {
+    "object": "a table",
+    "array": "a list",
+    "str": "a string",
+    "bool": "true or false",
+    "int": "a whole number",
+    "float": "a number",
+}
+"""What msgspec says, in the words of TOML."""
+
+
+def _invalid(message: str, table: Mapping[str, Any], text: str) -> ConfigError:
     """Turn msgspec's sentence, ``... - at `$.hooks[...].timeout```, into one about the file."""
     problem, _, place = message.partition(" - at ")
-    keys = re.findall(r"[A-Za-z_][\w-]*|\*", place.strip("`").replace("[...]", ".*"))
+    keys = re.findall(r"[A-Za-z_]\w*", place)
+    if keys and keys[0] in _ENTRIES and "[...]" in place:
+        keys.insert(1, _wrong_entry(table[keys[0]], _ENTRIES[keys[0]]))
     unknown = re.search(r"unknown field `(.+)`", problem)
-    if not unknown:
-        problem = problem.replace("`", "").replace("Expected", "expected")
-        return _error_at(keys, problem, "", text)
-    name = unknown.group(1)
-    return _error_at([*keys, name], f"unknown key {name!r}", _did_you_mean(keys, name), text)
+    if unknown:
+        name = unknown.group(1)
+        return _error_at([*keys, name], f"unknown key {name!r}", _did_you_mean(keys, name), text)
+    missing = re.search(r"missing required field `(.+)`", problem)
+    if missing:
+        return _error_at(keys, f"the key {missing.group(1)!r} is missing", "", text)
+    problem = re.sub("`(.+?)`", lambda found: _TYPES.get(found[1], found[1]), problem)
+    problem = problem.replace("Expected", "expected")
+    if "enum" in problem:
+        return _error_at(keys, f"expected {' or '.join(_CHOICES[keys[-1]])}", "", text)
+    return _error_at(keys, problem, "", text)
+
+
+def _wrong_entry(entries: Mapping[str, Any], kind: type[msgspec.Struct]) -> str:
+    """The name of the entry that the error is in: msgspec does not say."""
+    for name, value in entries.items():
+        try:
+            msgspec.convert(value, kind)
+        except msgspec.ValidationError:
+            return name
+    return "*"
 
 
 def _did_you_mean(keys: list[str], name: str) -> str:
     import difflib
 
     owner: type[msgspec.Struct] = Settings
-    if keys[:1] == ["hooks"]:
-        owner = HookTable
-    elif keys[:1] == ["workflows"]:
-        owner = StepTable if "steps" in keys else WorkflowTable
+    if keys:
+        owner = StepTable if "steps" in keys else _ENTRIES[keys[0]]
     known = owner.__struct_fields__
     close = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"
 
 
 def _error_at(keys: list[str], problem: str, hint: str, text: str) -> ConfigError:
-    line = _line_of(keys, text)
+    line = _line_of(["tool", "crackerjack", *keys], text)
     where = f"{PYPROJECT}:{line}" if line else PYPROJECT
     return ConfigError(f"{where}: {'.'.join(['tool.crackerjack', *keys])}", problem, hint)
 
 
-def _line_of(keys: list[str], text: str) -> int | None:
+def _line_of(path: list[str], text: str) -> int | None:
     """The line that most likely holds the key: the TOML reader keeps no positions."""
-    inside = False
+    best: int | None = None
+    depth = 0
+    table: list[str] = []
     for number, line in enumerate(text.splitlines(), start=1):
         if line.lstrip().startswith("["):
-            inside = "tool.crackerjack" in line
-        if inside and keys and re.match(rf"\s*[\"']?{re.escape(keys[-1])}\b", line):
-            return number
-    return None
+            here = table = _dotted(line.partition("]")[0])
+        else:
+            here = table + _dotted(line.partition("=")[0])
+        if len(here) > depth and here == path[: len(here)]:
+            best, depth = number, len(here)
+    return best
+
+
+def _dotted(key: str) -> list[str]:
+    """The parts of a key such as ``tool."a b".c``."""
+    return [word.strip("\"'") for word in re.findall(r"\"[^\"]*\"|'[^']*'|[\w-]+", key)]

@@ -42,17 +42,40 @@ def test_ci_switched_off_is_off(tmp_path: Path, ci: str) -> None:
         ),
         (
             "[tool.crackerjack]\n\njobs = 'two'",
-            "pyproject.toml:3: tool.crackerjack.jobs: expected int, got str",
+            "pyproject.toml:3: tool.crackerjack.jobs: expected a whole number, got a string",
         ),
         ("[tool.crackerjack]\njobs = -1", "pyproject.toml:2: tool.crackerjack.jobs"),
         (
             "[tool.crackerjack.hooks.mine]\ntimout = 3",
             (
-                "pyproject.toml:2: tool.crackerjack.hooks.*.timout: unknown key 'timout' "
+                "pyproject.toml:2: tool.crackerjack.hooks.mine.timout: unknown key 'timout' "
                 "(did you mean 'timeout'?)"
             ),
         ),
         ("[tool]\ncrackerjack = 3", "pyproject.toml: tool.crackerjack: expected a table"),
+        ("tool = 3", "pyproject.toml: tool: expected a table"),
+        ("x = [\ny", "pyproject.toml:2:1: not valid TOML: "),
+        ("x = [\n1,", "pyproject.toml:2:3: not valid TOML: "),
+        ("\ufeffx = 1", "pyproject.toml:1:1: begins with a byte order mark"),
+        ("x = " + "[" * 9999, "pyproject.toml: not valid TOML: nested too deeply"),
+        (
+            "[tool.crackerjack.workflows.mine]\ntitle = 'x'",
+            "pyproject.toml:1: tool.crackerjack.workflows.mine: the key 'steps' is missing",
+        ),
+        (
+            (
+                "[tool.crackerjack.hooks.a]\ncommand = ['x']\n"
+                "[tool.crackerjack.hooks.b]\ncommand = ['x', 1]"
+            ),
+            (
+                "pyproject.toml:4: tool.crackerjack.hooks.b.command: "
+                "expected a string, got a whole number"
+            ),
+        ),
+        (
+            "[tool.crackerjack]\nhooks.'a b'.scope = 'world'",
+            "pyproject.toml:2: tool.crackerjack.hooks.a b.scope: expected file or project",
+        ),
     ],
 )
 def test_bad_configuration_is_one_clear_sentence(tmp_path: Path, text: str, sentence: str) -> None:

@@ -112,22 +112,26 @@ def _job_id(text: str) -> str:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
-def _number(least: float, kind: Callable[[str], float], unit: str) -> Callable[[str], float]:
+def _number(
+    least: float, most: int, kind: Callable[[str], float], unit: str
+) -> Callable[[str], float]:
     def number(text: str) -> float:
         try:
             value = kind(text)
         except ValueError:
             value = least - 1
-        if not least <= value < float("inf"):
-            raise argparse.ArgumentTypeError(f"{text!r} is not a number of {unit} >= {least}")
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(
+                f"{text!r} is not a number of {unit} from {least} to {most}"
+            )
         return value
 
     return number
 
 
-_seconds: Final = _number(0.001, float, "seconds")
-_count: Final = _number(0, int, "items")
-_workers: Final = _number(1, int, "hooks")
+_seconds: Final = _number(0.001, 10**9, float, "seconds")
+_count: Final = _number(0, 10**9, int, "items")
+_workers: Final = _number(1, 256, int, "hooks")
 
 
 def _add_project(parser: argparse.ArgumentParser) -> None:
