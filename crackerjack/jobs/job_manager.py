@@ -129,7 +129,7 @@ class JobManager:
 
     def end_lost_jobs(self) -> list[JobId]:
         """Write the terminal event of every job whose process is gone, and settle what it changed."""
-        lost = end_lost_jobs(self._log, owner=self._owner, now=time.time())
+        lost = end_lost_jobs(self._log, now=time.time())
         for job_id in lost:
             self._undo.settle_pending(job_id, self._log.job(job_id).header.project)
         return lost

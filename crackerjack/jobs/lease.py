@@ -88,8 +88,8 @@ class Lease:
         self._log.renew_lease(self._job_id, owner=self._owner, expires=time.time() + LEASE_SECONDS)
 
 
-def end_lost_jobs(log: EventLog, *, owner: str, now: float) -> list[JobId]:
-    """Write the terminal event of every job whose process is gone, as `owner`; return those jobs.
+def end_lost_jobs(log: EventLog, *, now: float) -> list[JobId]:
+    """Write the terminal event of every job whose process is gone; return those jobs.
 
     On this host a process is asked for itself: one that is merely stopped keeps its job for ever. On
     another host its lease (`now` is in seconds since the epoch) must speak for it.
@@ -97,7 +97,7 @@ def end_lost_jobs(log: EventLog, *, owner: str, now: float) -> list[JobId]:
     return [
         entry.header.job_id
         for entry in log.jobs(unended=True)
-        if _is_lost(entry, now) and _end(log, entry, owner=owner, now=now)
+        if _is_lost(entry, now) and _end(log, entry)
     ]
 
 
@@ -106,21 +106,18 @@ def _is_lost(entry: JobEntry, now: float) -> bool:
     return entry.lease_expires < now if alive is None else not alive
 
 
-def _end(log: EventLog, entry: JobEntry, *, owner: str, now: float) -> bool:
-    """Take the job over and end it; False when another process was faster."""
+def _end(log: EventLog, entry: JobEntry) -> bool:
+    """End the job in its owner's name, in one step; False when another process was faster."""
     header = entry.header
-    if not log.take_over(
-        header.job_id, old_owner=header.owner, new_owner=owner, expires=now + LEASE_SECONDS
-    ):
-        return False
     interrupted = WorkflowEnded(
         success=False,
         duration=max(0.0, entry.updated - header.created),
         exit_code=ExitCode.INTERRUPTED,
         reason="runner_lost",
     )
+    last = draft(header.job_id, EventType.WORKFLOW_INTERRUPTED, interrupted)
     try:
-        log.append([draft(header.job_id, EventType.WORKFLOW_INTERRUPTED, interrupted)], owner=owner)
+        log.append([last], owner=header.owner)
     except (JobEnded, UnknownJob):
         return False
     return True

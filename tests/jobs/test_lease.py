@@ -164,11 +164,11 @@ def test_a_job_whose_process_was_killed_is_ended_at_once(log: EventLog) -> None:
     with process() as child:
         job = new_job(log, owner=name_of(child))
         log.append([said(job, 1)], owner=name_of(child))
-        assert end_lost_jobs(log, owner=ME, now=time.time()) == []
+        assert end_lost_jobs(log, now=time.time()) == []
         owner = name_of(child)
         child.send_signal(signal.SIGKILL)
         child.wait()
-    assert end_lost_jobs(log, owner=ME, now=time.time()) == [job]
+    assert end_lost_jobs(log, now=time.time()) == [job]
     last = log.read(job, 1, 10)
     assert [event.event_type for event in last] == ["workflow_interrupted"]
     payload = last[0].payload
@@ -177,7 +177,7 @@ def test_a_job_whose_process_was_killed_is_ended_at_once(log: EventLog) -> None:
     assert payload.duration >= 0
     with pytest.raises(JobEnded):
         log.append([said(job, 2)], owner=owner)
-    assert end_lost_jobs(log, owner=ME, now=time.time()) == []
+    assert end_lost_jobs(log, now=time.time()) == []
 
 
 def test_a_process_that_is_stopped_keeps_its_job_whatever_its_lease_says(log: EventLog) -> None:
@@ -185,22 +185,22 @@ def test_a_process_that_is_stopped_keeps_its_job_whatever_its_lease_says(log: Ev
         job = new_job(log, owner=name_of(child))
         child.send_signal(signal.SIGSTOP)
         os.waitid(os.P_PID, child.pid, os.WSTOPPED | os.WNOWAIT)
-        assert end_lost_jobs(log, owner=ME, now=time.time() + 1e6) == []
+        assert end_lost_jobs(log, now=time.time() + 1e6) == []
         assert log.job(job).terminal is None
 
 
 def test_on_another_host_the_lease_speaks_for_the_process(log: EventLog) -> None:
     job = JobId("theirs")
     log.create_job(header(job, owner=ELSEWHERE), 1_000.0)
-    assert end_lost_jobs(log, owner=ME, now=999.0) == []
-    assert end_lost_jobs(log, owner=ME, now=1_001.0) == [job]
+    assert end_lost_jobs(log, now=999.0) == []
+    assert end_lost_jobs(log, now=1_001.0) == [job]
     assert log.job(job).terminal == "workflow_interrupted"
 
 
 def test_jobs_that_have_ended_are_left_alone(log: EventLog) -> None:
     job = new_job(log, owner=ELSEWHERE)
     log.append([ended(job)], owner=ELSEWHERE)
-    assert end_lost_jobs(log, owner=ME, now=time.time() + 1e6) == []
+    assert end_lost_jobs(log, now=time.time() + 1e6) == []
     assert log.job(job).head == 1
 
 
@@ -213,7 +213,7 @@ def test_of_many_that_look_one_ends_the_job() -> None:
 
     def look(name: int) -> None:
         start.wait()
-        found.extend(end_lost_jobs(log, owner=f"{ME}{name}", now=time.time()))
+        found.extend(end_lost_jobs(log, now=time.time()))
 
     threads = [threading.Thread(target=look, args=(name,)) for name in range(8)]
     for thread in threads:
