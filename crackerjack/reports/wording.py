@@ -32,6 +32,8 @@ BROKEN: Final = frozenset(
 _MESSAGE_LINES: Final = 8  # of a failing test's message; `crackerjack show` has them all
 _SEVERITY_STYLES: Final = {"error": "bad", "warning": "warn", "note": "faint"}
 _INSTALL: Final = re.compile(r"`([^`]+)`|: ([^:]+)$")  # where a reason names the command
+_PHASES: Final = frozenset({"run_code_cleaning", "run_test_workflow"})
+"""What ``--hook`` does not name."""
 _RERUN_LIMIT: Final = 4  # hooks named in one command; more is not a command one would type
 
 
@@ -212,9 +214,15 @@ def next_commands(job: JobSnapshot) -> list[tuple[str, str]]:
             for hook in hooks
             if hook.status in {*BROKEN, HookStatus.FAILED}
             and hook.status != HookStatus.TOOL_MISSING
+            and not _is_phase(job, hook)
         )
     )
     if 0 < len(again) <= _RERUN_LIMIT:
         names = " ".join(f"--hook {name}" for name in again)
         commands.append((f"crackerjack run {names}", "run only these again"))
     return commands
+
+
+def _is_phase(job: JobSnapshot, hook: HookState) -> bool:
+    step = job.steps.get(hook.step_id)
+    return step is not None and step.action in _PHASES

@@ -88,7 +88,7 @@ def test_the_end_of_a_run_that_fails() -> None:
         "  crackerjack show job123  all findings, by file",
         "  uv add --dev bandit      install what bandit needs",
         "  crackerjack undo job123  put back 1 file",
-        "  crackerjack run --hook ruff-check --hook mypy --hook vulture --hook pytest",
+        "  crackerjack run --hook ruff-check --hook mypy --hook vulture",
         "",
         "Workflow failed: 3 findings, 1 failing test; bandit, vulture could not be run",
     ]
@@ -266,3 +266,10 @@ def test_the_listing_never_cuts_a_job_id(width: int) -> None:
 
 def test_a_listing_without_jobs_says_how_to_make_one() -> None:
     assert listing.render([], now=START) == "No jobs yet: `crackerjack` runs the first one.\n"
+
+
+def test_only_hooks_are_offered_to_run_again() -> None:
+    run = SampleRun().begin(tests=True).phase(TESTS).collected(1).test("t.py::a", "failed")
+    run.phase_ended(TESTS, HookStatus.FAILED)
+    commands = wording.next_commands(of(run.end(EventType.WORKFLOW_FAILED, exit_code=1)))
+    assert [command for command, _ in commands] == ["crackerjack show job123"]
