@@ -125,6 +125,7 @@ class TestAnUnpreparedProject:
             "--select=E9,F",
             "--ignore=F403,F405",
             "--per-file-ignores=__init__.py:F401",
+            "--unfixable=F401,F811",
             "{files}",
         )
         fix = plan["ruff-check"].hook.fix

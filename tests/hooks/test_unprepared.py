@@ -81,11 +81,12 @@ def planned(root: Path, *, everything: bool = False) -> tuple[PlannedHook, ...]:
     return select_hooks(config, layout, toolbox, everything=everything)
 
 
-def run(root: Path, one: PlannedHook) -> Parsed:
+def run(root: Path, one: PlannedHook, *, fix: bool = False) -> Parsed:
     assert one.tool is not None
     files = discover(str(root)).select(one.hook.patterns).paths
+    arguments = (one.hook.fix or ()) if fix else one.hook.check
     ran = subprocess.run(
-        [one.tool.path, *filled_in(one.hook.check, files, str(root.parent / "report"))],
+        [one.tool.path, *filled_in(arguments, files, str(root.parent / "report"))],
         cwd=root,
         stdin=subprocess.DEVNULL,
         capture_output=True,
@@ -133,6 +134,31 @@ def test_errors_are_found(root: Path) -> None:
         "ruff-security": ["S113", "S501"],
     }
     assert {result.status for result in results.values()} == {HookStatus.FAILED}
+
+
+def test_an_import_is_found_to_be_unused_but_left_to_the_cleaning(root: Path) -> None:
+    (root / "test_six.py").write_text(
+        "def test_import():\n"
+        "    from six.moves import urljoin  # once failed\n"
+        "    from six.moves.urllib import urljoin\n"
+        "    print(f'done')\n"
+    )
+    ruff = next(one for one in planned(root) if one.hook.name == "ruff-check")
+
+    found = run(root, ruff)
+    run(root, ruff, fix=True)
+
+    assert {one.code: one.fixable for one in found.diagnostics} == {
+        "F401": False,
+        "F811": False,
+        "F541": True,
+    }
+    assert (root / "test_six.py").read_text() == (
+        "def test_import():\n"
+        "    from six.moves import urljoin  # once failed\n"
+        "    from six.moves.urllib import urljoin\n"
+        "    print('done')\n"
+    )
 
 
 def test_every_command_of_a_comprehensive_run_is_understood(root: Path) -> None:
