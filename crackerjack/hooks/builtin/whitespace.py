@@ -19,6 +19,15 @@ _NOT_FREE: Final = re.compile(
 """Names of files in which white space is content (a column, a line of context, a snapshot), and of files
 that programs write for programs."""
 
+_COMPARED: Final = frozenset({".py", ".pyi", ".toml", ".yaml", ".yml"})
+"""Files whose meaning is compared when they are fixed, so that they may be judged anywhere."""
+
+_PRINTED_OR_READ: Final = re.compile(
+    r"(?:\A|/)(?:cassettes|fixtures?|snapshots?|templates?|test[-_]?data|testing|tests?)/",
+    re.IGNORECASE,
+)
+"""Directories of what programs print as it is, and of what tests compare with."""
+
 _MARKDOWN: Final = frozenset({".md", ".markdown", ".mdx", ".qmd", ".rmd"})
 _LONE_LF: Final = re.compile(rb"(?<!\r)\n")
 
@@ -65,7 +74,7 @@ def without_trailing_whitespace(content: Content) -> bytes:
 def end_of_file(content: Content) -> Iterator[Diagnostic]:
     """Find a last line without a newline, and empty lines at the end. An empty file is fine."""
     data = content.data
-    if not data or _NOT_FREE.search(content.name):
+    if not data:
         return
     if not data.endswith((b"\n", b"\r")):
         message = "no newline at the end of the file"
@@ -74,6 +83,8 @@ def end_of_file(content: Content) -> Iterator[Diagnostic]:
         message = "empty lines at the end of the file"
         line = data.rstrip(b"\r\n").count(b"\n") + 2
     else:
+        return
+    if _white_space_is_content(content):
         return
     yield content.finding(
         "end-of-file",
@@ -96,7 +107,7 @@ def mixed_line_endings(content: Content) -> Iterator[Diagnostic]:
     data = content.data
     windows = data.count(b"\r\n")
     unix = data.count(b"\n") - windows
-    if not windows or not unix:
+    if not windows or not unix or _white_space_is_content(content):
         return
     lone = _LONE_LF.search(data)
     rare = data.find(b"\r\n") if lone is None or windows <= unix else lone.start()
@@ -126,7 +137,7 @@ def _trailing_spans(content: Content) -> list[_Span]:
     # Most files have none, and this finds that out in a tenth of the time.
     ends = (b" \n", b"\t\n", b" \r", b"\t\r") if content.has_carriage_returns else (b" \n", b"\t\n")
     suspect = any(end in data for end in ends)
-    if not (suspect or data.endswith((b" ", b"\t"))) or _NOT_FREE.search(content.name):
+    if not (suspect or data.endswith((b" ", b"\t"))) or _white_space_is_content(content):
         return []
     spans, start = [], 0
     for number, line in enumerate(data.split(b"\n"), 1):
@@ -142,6 +153,14 @@ def _trailing_spans(content: Content) -> list[_Span]:
         inside = lines_in_strings(data) if content.syntax_error is None else None
         return [] if inside is None else [span for span in spans if span.line not in inside]
     return spans
+
+
+def _white_space_is_content(content: Content) -> bool:
+    """Whether the white space of this file may matter to whoever reads it."""
+    if content.suffix in _COMPARED:
+        return False
+    named_so = _NOT_FREE.search(content.name) or _PRINTED_OR_READ.search(content.path)
+    return named_so is not None or content.is_template
 
 
 def _is_hard_break(data: bytes, span: _Span) -> bool:

@@ -80,6 +80,25 @@ def test_white_space_that_is_content_is_left_alone(name: str) -> None:
     assert found(name, b"context \n\n\n") == []
 
 
+@pytest.mark.parametrize(
+    ("path", "data"),
+    [
+        ("app/templates/subject.txt", b"Password reset"),
+        ("app/attrs.html", b"{% for name in names %} {{ name }}\t\n{% endfor %}"),
+        ("tests/attachments/file.txt", b"content"),
+        ("tests/fixtures/response.http", b"HTTP/1.1 200 OK\r\n\r\nbody\n"),
+        ("pkg/testdata/TRAILING.css", b"a {} \n\n"),
+    ],
+)
+def test_white_space_that_is_printed_or_read_is_left_alone(path: str, data: bytes) -> None:
+    assert found(path, data) == []
+
+
+def test_sources_beside_what_tests_read_are_judged() -> None:
+    assert places("tests/test_m.py", b'x = "{{"  \n') == [("trailing-whitespace", 1, 9)]
+    assert places("tests/setup.yaml", b"a: 1") == [("end-of-file", 1, None)]
+
+
 def test_markdown_keeps_its_hard_breaks() -> None:
     data = b"hard break  \nnext \nmore   \n  \n"
     assert places("README.md", data) == [
