@@ -111,22 +111,23 @@ class Config(Settings, frozen=True, kw_only=True):
     """Setting -> ``default``, ``pyproject.toml``, ``environment`` or ``command line``."""
 
 
-def find_project(start: str) -> str:
-    """The project that `start` lies in: the nearest directory upwards with a pyproject.toml, else
-    with a ``.git``, else `start` itself. Raises :exc:`UsageError` when it is not a directory.
+def find_project(start: str | None) -> str:
+    """The directory `start`, links resolved; without one the project around the working directory.
+
+    That is the nearest directory upwards with a pyproject.toml or a ``.git``, else the working
+    directory itself. Raises :exc:`UsageError` when there is no such directory.
     """
-    root = os.path.realpath(start)
+    root = os.path.realpath(start or ".")
     if not os.path.isdir(root):
         raise UsageError(f"no such directory: {start}; give --project an existing project")
-    for marker in (PYPROJECT, ".git"):
-        here = root
-        while True:
-            if os.path.exists(os.path.join(here, marker)):
-                return here
-            parent = os.path.dirname(here)
-            if parent == here:
-                break
-            here = parent
+    here = root
+    while start is None:
+        if any(os.path.exists(os.path.join(here, marker)) for marker in (PYPROJECT, ".git")):
+            return here
+        parent = os.path.dirname(here)
+        if parent == here:
+            break
+        here = parent
     return root
 
 

@@ -91,14 +91,24 @@ def test_bytes_that_are_not_utf8_are_explained(tmp_path: Path) -> None:
         load_config(str(tmp_path), environment={}, overrides={})
 
 
-def test_the_project_is_the_nearest_one_upwards(tmp_path: Path) -> None:
-    (tmp_path / ".git").mkdir()
+def test_the_project_is_the_nearest_one_upwards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "pyproject.toml").write_text("")
     inner = tmp_path / "inner"
     below = inner / "src" / "package"
     below.mkdir(parents=True)
-    assert find_project(str(below)) == str(tmp_path)
-    (inner / "pyproject.toml").write_text("")
-    assert find_project(str(below)) == str(inner)
+    monkeypatch.chdir(below)
+    assert find_project(None) == str(tmp_path)
+    (inner / ".git").mkdir()
+    assert find_project(None) == str(inner), "a repository of its own is no part of the outer one"
+
+
+def test_a_directory_that_is_named_is_the_project(tmp_path: Path) -> None:
+    (tmp_path / "pyproject.toml").write_text("")
+    below = tmp_path / "below"
+    below.mkdir()
+    assert find_project(str(below)) == str(below)
 
 
 def test_a_directory_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:

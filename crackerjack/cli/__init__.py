@@ -20,6 +20,7 @@ def entry() -> NoReturn:
     What is open has been closed by now. Taking the interpreter apart object by object would cost a
     tenth of the time that a short run takes.
     """
+    _open_missing_streams()
     gc.disable()  # while modules are imported, nothing becomes garbage
     exit_code = main()
     sys.stderr.flush()
@@ -43,6 +44,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _forget_stdout()
         return ExitCode.INTERRUPTED
+    except OSError as error:
+        _forget_stdout()
+        print(f"crackerjack: error: the output cannot be written: {error}", file=sys.stderr)
+        return ExitCode.USAGE
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     return exit_code
@@ -59,6 +64,13 @@ def _import_msgspec() -> None:
             import_module("msgspec")
         finally:
             del sys.modules["typing_extensions"]
+
+
+def _open_missing_streams() -> None:
+    """Give a process that was started with closed streams, as by ``>&-``, some that lead nowhere."""
+    for name in ("stdin", "stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115
 
 
 def _forget_stdout() -> None:

@@ -66,7 +66,7 @@ def show(arguments: argparse.Namespace) -> int:
         container.jobs.end_lost_jobs()
         snapshot = container.jobs.snapshot(_job_or_last(container.jobs, arguments))
     if arguments.json or arguments.format:
-        write_report(snapshot, "json" if arguments.json else arguments.format, None)
+        write_report(snapshot, "json" if arguments.json else arguments.format, sys.stdout.buffer)
     else:
         screen = person()
         screen.write(whole.render(snapshot, width=screen.size().columns, look=screen.look))
@@ -111,7 +111,7 @@ def undo(arguments: argparse.Namespace) -> int:
     with open_container(os.environ) as container:
         container.jobs.end_lost_jobs()
         job_id = _job_or_last(container.jobs, arguments)
-        outcomes = container.jobs.undo(job_id)
+        outcomes = container.jobs.undo(job_id, _say_waiting)
     if arguments.json:
         print_json([msgspec.to_builtins(outcome) for outcome in outcomes])
     elif not outcomes:
@@ -123,6 +123,10 @@ def undo(arguments: argparse.Namespace) -> int:
             print(f"{inert(path)}: {_RESTORATIONS[outcome.outcome]}{reason}")
     done = all(outcome.outcome in _DONE for outcome in outcomes)
     return ExitCode.PASSED if done else ExitCode.FINDINGS
+
+
+def _say_waiting(holder: str) -> None:
+    print(f"Waiting for {holder or 'another run'} on the same project.", file=sys.stderr)
 
 
 def prune(arguments: argparse.Namespace) -> int:

@@ -28,7 +28,7 @@ class _Parser(argparse.ArgumentParser):
     """Says what was probably meant, and where the help is."""
 
     def __init__(self, **options: Any) -> None:
-        super().__init__(formatter_class=_formatter, **options)
+        super().__init__(formatter_class=_formatter, allow_abbrev=False, **options)
 
     def error(self, message: str) -> NoReturn:
         import difflib
@@ -136,7 +136,7 @@ _workers: Final = _number(1, 256, int, "hooks")
 
 def _add_project(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--project", metavar="DIR", default=".", help="the project (default: the one around here)"
+        "--project", metavar="DIR", help="the project (default: the one around here)"
     )
 
 

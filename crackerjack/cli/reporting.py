@@ -5,27 +5,19 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import IO, Any
 
 import msgspec
 
-from crackerjack.errors import UsageError
 from crackerjack.jobs.snapshot import JobSnapshot
 from crackerjack.reports import FORMATS
 from crackerjack.terminal.output import Output
 
 
-def write_report(snapshot: JobSnapshot, name: str, path: str | None) -> None:
-    """Render the report `name`, to stdout without a `path`. Raises :exc:`UsageError`."""
-    text = FORMATS[name](snapshot)
-    if path is None:
-        sys.stdout.write(text)
-        return
-    try:
-        with open(path, "w", encoding="utf-8") as stream:
-            stream.write(text)
-    except OSError as error:
-        raise UsageError(f"--output {path}: {error.strerror}") from None
+def write_report(snapshot: JobSnapshot, name: str, stream: IO[bytes]) -> None:
+    """Render the report `name` into a binary stream. Raises :exc:`OSError`."""
+    stream.write(FORMATS[name](snapshot).encode("utf-8", "backslashreplace"))
+    stream.flush()
 
 
 def print_json(value: Mapping[str, Any] | list[Any]) -> None:

@@ -14,7 +14,7 @@ from typing import IO, Any, Final
 from crackerjack.cli.reporting import write_report
 from crackerjack.config import Config, find_project, load_config
 from crackerjack.container import Container, open_container
-from crackerjack.errors import UsageError
+from crackerjack.errors import StoreError, UsageError
 from crackerjack.events.event import WorkflowEvent
 from crackerjack.jobs.job_manager import Job
 from crackerjack.jobs.snapshot import JobSnapshot
@@ -42,15 +42,18 @@ def run(arguments: argparse.Namespace) -> int:
     with ExitStack() as stack:
         container = stack.enter_context(open_container(os.environ))
         sinks = _open_sinks(stack, arguments)
+        report = _open_output(stack, arguments.output, "--output")
         job = container.jobs.start(config, _options(arguments), arguments.job_id)
         snapshot = JobSnapshot(job_id=job.job_id)
         view = stack.enter_context(closing(_view(arguments)))
         with _interruptible(job):
             exit_code = _follow(container, job, [snapshot.apply, *sinks, view.handle], view)
+        _keep_house(container, config, job, view)
+        view.close()
+        if arguments.format:
+            write_report(snapshot, arguments.format, report or sys.stdout.buffer)
     if arguments.json and exit_code == ExitCode.USAGE:
         print(f"crackerjack: error: {snapshot.reason}", file=sys.stderr)
-    if arguments.format:
-        write_report(snapshot, arguments.format, arguments.output)
     return exit_code
 
 
@@ -88,13 +91,29 @@ def _open_sinks(stack: ExitStack, arguments: argparse.Namespace) -> list[Sink]:
     sinks: list[Sink] = []
     if arguments.json:
         sinks.append(_line_writer(sys.stdout.buffer))
-    if arguments.events_file:
-        try:
-            stream = stack.enter_context(open(arguments.events_file, "wb"))  # noqa: SIM115
-        except OSError as error:
-            raise UsageError(f"--events-file {arguments.events_file}: {error.strerror}") from None
+    if stream := _open_output(stack, arguments.events_file, "--events-file"):
         sinks.append(_line_writer(stream))
     return sinks
+
+
+def _open_output(stack: ExitStack, path: str | None, option: str) -> IO[bytes] | None:
+    """Open a file before the job exists: a run whose results cannot be written is not begun."""
+    if path is None:
+        return None
+    try:
+        return stack.enter_context(open(path, "wb"))
+    except OSError as error:
+        raise UsageError(f"{option} {path}: {error.strerror}") from None
+
+
+def _keep_house(container: Container, config: Config, job: Job, view: View) -> None:
+    """Forget old jobs, now that this one has been shown; what goes wrong changes no outcome."""
+    if job.note:
+        view.note(job.note)
+    try:
+        container.jobs.prune(project=config.root, keep=config.keep_jobs)
+    except StoreError as error:
+        view.note(f"Old jobs were not forgotten: {error}")
 
 
 def _line_writer(stream: IO[bytes]) -> Sink:
@@ -150,8 +169,8 @@ def _follow(container: Container, job: Job, sinks: list[Sink], view: View) -> in
         if job.trouble is not None:
             view.note(f"Not all of this run could be kept: {job.trouble}")
         return exit_code
-    except BrokenPipeError:
-        job.stop("nobody reads the output")
+    except OSError:
+        job.stop("the output cannot be written")
         job.wait()
         raise
     finally:
@@ -168,7 +187,11 @@ def _interruptible(job: Job) -> Iterator[None]:
             os._exit(ExitCode.INTERRUPTED)  # the guardian ends what is left, and the job
         job.stop(signal.Signals(number).name)
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    numbers = [
+        number
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+        if signal.getsignal(number) is not signal.SIG_IGN  # as under nohup: the user's choice
+    ]
     before: dict[int, Any] = {number: signal.signal(number, stop) for number in numbers}
     try:
         yield

@@ -99,6 +99,7 @@ _RUFF_CHECK: Final = Entry(
         parser="ruff",
         scope=Scope.FILE,
         patterns=(*_PYTHON, "*.ipynb", "pyproject.toml"),
+        sees_other_files=True,  # which imports are first-party, which packages have an __init__.py
         config_files=_RUFF_FILES,
         config_tables=_RUFF_TABLES,
         install="pip install ruff",

@@ -196,6 +196,7 @@ _PIP_AUDIT: Final = Entry(
         tool="pip-audit",
         check=("--format=json", "--progress-spinner=off"),
         parser="pip-audit",
+        asks_network=True,
         when=When.CONFIGURED,
         patterns=("*.py", "pyproject.toml", "requirements*.txt"),
         reads_environment=True,

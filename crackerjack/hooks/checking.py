@@ -5,13 +5,14 @@ from __future__ import annotations
 import functools
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Final
 
 import msgspec
 
 from crackerjack.config import Config
-from crackerjack.hooks.diagnostic import with_fingerprints
+from crackerjack.hooks.diagnostic import Diagnostic, Severity, printable_path, with_fingerprints
+from crackerjack.hooks.entry import FILES
 from crackerjack.hooks.execution import Execution, OnOutput, Surroundings
 from crackerjack.hooks.files import FileSet, SourceFile
 from crackerjack.hooks.hook import HookResult, Scope
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     from crackerjack.hooks.fixing import Replace
     from crackerjack.hooks.undo import UndoStore
 
+_TOO_LARGE: Final = "there are only very large files for it to look at"
 _CANNOT_TELL_FIXABLE: Final = frozenset({"exit-code", "json", "regex", "sarif"})
 """Parsers of output that does not say which finding its tool can put right."""
 
@@ -51,6 +53,8 @@ class HookCheck(msgspec.Struct, frozen=True, kw_only=True):
     files: FileSet
     """The files that the run looks at."""
     all_files: FileSet
+    tree: Callable[[], FileSet]
+    """Returns all files below the project, also those that git ignores."""
     memory: Memory
     undo: UndoStore
     key: str
@@ -116,11 +120,15 @@ class HookCheck(msgspec.Struct, frozen=True, kw_only=True):
             all_files=self.all_files,
         )
         if hook.scope is Scope.PROJECT:
-            known = self.memory.recall(invocation, files)
+            # A tool that chooses its files itself may see some that git ignores.
+            seen = files
+            if hook.tool is not None and FILES not in hook.check:
+                seen = self.tree().select(hook.patterns).files
+            known = self.memory.recall(invocation, seen)
             if known is not None:
                 return known, True
             found = self._found_now(files, deadline)
-            self.memory.remember(invocation, files, found)
+            self.memory.remember(invocation, seen, found)
             return found, False
         each = self.memory.recall_each(invocation, files)
         rest = [file for file in files if file.path not in each]
@@ -134,11 +142,21 @@ class HookCheck(msgspec.Struct, frozen=True, kw_only=True):
         if self.entry.hook.tool is None:
             found = self._built_in(files, deadline)
         else:
-            found = self._execution(self.entry.hook.check, deadline).over(
-                [file.path for file in files]
-            )
+            found = _with_odd_name(self._by_tool(files, deadline), files)
         diagnostics = with_fingerprints(found.diagnostics, self.lines)
         return msgspec.structs.replace(found, diagnostics=diagnostics)
+
+    def _by_tool(self, files: Sequence[SourceFile], deadline: float) -> Found:
+        hook = self.entry.hook
+        execution = self._execution(hook.check, deadline)
+        if FILES not in hook.check:
+            return execution.over(())
+        large = [file for file in files if hook.largest and file.size > hook.largest]
+        notes = of_diagnostics(tuple(_not_looked_into(hook.name, file) for file in large))
+        if len(large) == len(files):
+            return msgspec.structs.replace(notes, status=HookStatus.SKIPPED, reason=_TOO_LARGE)
+        found = execution.over([file.path for file in files if file not in large])
+        return together([found, notes])
 
     def _execution(self, arguments: tuple[str, ...], deadline: float) -> Execution:
         tool = self.entry.tool
@@ -193,8 +211,8 @@ class HookCheck(msgspec.Struct, frozen=True, kw_only=True):
         """Put right what can be."""
         fixable = {one.path for one in found.diagnostics if one.fixable}
         if self.entry.hook.parser in _CANNOT_TELL_FIXABLE:
-            fixable = {file.path for file in files}
-        candidates = [file for file in files if file.path in fixable]
+            fixable = {printable_path(file.path) for file in files}
+        candidates = [file for file in files if printable_path(file.path) in fixable]
         if not candidates:
             return Fixes()
         if self.entry.hook.tool is None:
@@ -216,11 +234,38 @@ class HookCheck(msgspec.Struct, frozen=True, kw_only=True):
         execution = self._execution(self.entry.hook.fix or (), deadline)
         with ChangeWatch(self.undo, self.key, self.around.root, files) as watch:
             execution.over([file.path for file in files])
-        rules: dict[str, set[str]] = {path: set() for path in watch.changed}
+        rules: dict[str, set[str]] = {printable_path(path): set() for path in watch.changed}
         for one in found.diagnostics:
             if one.fixable and one.path in rules:
                 rules[one.path].add(one.code)
         return Fixes(
             changed=watch.changed,
-            rules={path: tuple(sorted(codes)) for path, codes in rules.items()},
+            rules={path: tuple(sorted(rules[printable_path(path)])) for path in watch.changed},
         )
+
+
+def _not_looked_into(hook: str, file: SourceFile) -> Diagnostic:
+    return Diagnostic(
+        hook=hook,
+        path=printable_path(file.path),
+        line=None,
+        column=None,
+        code="unread",
+        severity=Severity.NOTE,
+        message=f"not looked into: {file.size >> 20} MiB",
+    )
+
+
+def _with_odd_name(found: Found, files: Sequence[SourceFile]) -> Found:
+    """Name the file that a tool may have broken down at: tools seldom say so themselves."""
+    if found.status is not HookStatus.TOOL_ERROR:
+        return found
+    odd = [printable_path(file.path) for file in files if not _is_utf_8(file.path)]
+    if not odd:
+        return found
+    hint = f"perhaps for the name of {odd[0]}, which is not UTF-8: rename the file"
+    return msgspec.structs.replace(found, reason=f"{hint}. {found.reason}")
+
+
+def _is_utf_8(path: str) -> bool:
+    return path == printable_path(path)

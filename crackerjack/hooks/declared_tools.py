@@ -82,7 +82,7 @@ class DeclaredTools:
         """A TOML file beside pyproject.toml; empty without a readable one: its tool will say so."""
         try:
             return tomllib.loads(self.text(name))
-        except tomllib.TOMLDecodeError:
+        except (ValueError, RecursionError):
             return {}
 
     def section(self, name: str, section: str) -> str:

@@ -115,16 +115,16 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
             result = self.around.run(
                 argv, timeout=self.deadline - time.monotonic(), on_output=pass_on
             )
-            return self._read(result, _take(report), paths)
         except (OSError, ValueError) as error:
             reason = f"{self.executable} cannot be started: {error}"
             return Found(status=HookStatus.TOOL_ERROR, reason=reason)
+        return self._read(result, _take(report), paths)
 
     def _filled_in(self, paths: Sequence[str], report: str) -> Iterator[str]:
         for argument in self.arguments:
             if argument == _FILES:
-                # A name that begins with a dash would be an option.
-                yield from (path if path[0] != "-" else f"./{path}" for path in paths)
+                # A name that begins with a dash would be an option, one with an @ a list of options.
+                yield from (path if path[0] not in "-@" else f"./{path}" for path in paths)
             else:
                 yield (
                     argument.replace("{root}", self.around.root)

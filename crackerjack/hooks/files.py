@@ -20,6 +20,9 @@ TEMPORARY_PREFIX: Final = ".crackerjack-"
 READ_REGULAR: Final = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 """How we open what should be a regular file: by now it may be a link, or a pipe without a writer."""
 
+LARGEST: Final = 8 * 1024 * 1024
+"""Bytes. A larger file is data or generated: it is not read, and no tool is pointed at it."""
+
 _TICK: Final = 2_000_000_000
 """Nanoseconds; FAT has the coarsest clock in use."""
 

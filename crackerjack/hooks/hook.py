@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import msgspec
 
 from crackerjack.hooks.diagnostic import Diagnostic
+from crackerjack.hooks.files import LARGEST
 from crackerjack.types import HookStatus
 
 
@@ -61,12 +62,16 @@ class Hook(msgspec.Struct, frozen=True, kw_only=True):
     when: When = When.ALWAYS
     patterns: tuple[str, ...] = ("*.py", "*.pyi")
     """Which files it looks at (fnmatch on the name, or on the path where there is a ``/``)."""
+    largest: int | None = LARGEST
+    """Bytes; the tool is not given the name of a larger file. None for no limit."""
     config_files: tuple[str, ...] = ()
     """Files beside pyproject.toml that configure the tool; the cache watches them."""
     config_tables: tuple[str, ...] = ()
     """Tables of pyproject.toml that configure the tool, such as ``tool.ruff``."""
     sees_other_files: bool = False
     """Scope FILE: whether findings in a file depend on which other files there are."""
+    asks_network: bool = False
+    """Whether findings depend on what is elsewhere, so that no earlier result may be reused."""
     reads_environment: bool = False
     """Whether findings depend on the packages installed in the project's environment."""
     version_args: tuple[str, ...] = ("--version",)

@@ -152,7 +152,7 @@ def _metadata(lock: str) -> Mapping[str, Any]:
     table = _METADATA.search(lock)
     try:
         return _table(tomllib.loads(table[0] if table else ""), "metadata")
-    except tomllib.TOMLDecodeError as error:
+    except (ValueError, RecursionError) as error:
         raise LookupError(str(error)) from error
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import threading
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
@@ -25,6 +26,11 @@ from crackerjack.hooks.look import Found
 from crackerjack.types import HookStatus
 
 _SHARED_CONFIGURATION: Final = (PYPROJECT, "setup.cfg", "tox.ini", ".editorconfig")
+_WORD: Final = re.compile(rb"[\w./~-]{2,200}")
+_NEVER_SETTINGS: Final = (b".py", b".pyi", b".md", b".rst")
+"""Of files that a configuration mentions, these hold no settings."""
+_LARGEST: Final = 4 * 1024 * 1024
+"""Bytes of a file that are taken for settings."""
 _CONCLUSIVE: Final = frozenset({HookStatus.PASSED, HookStatus.FAILED})
 
 
@@ -59,6 +65,7 @@ class Memory:
         self.versions: Final = Versions(self._results)
         self._lock = threading.Lock()
         self._environments: dict[str, bytes | None] = {}
+        self._mentions: dict[tuple[str, bytes], list[str]] = {}
 
     @property
     def trouble(self) -> str:
@@ -82,7 +89,7 @@ class Memory:
         all_files: FileSet,
     ) -> bytes | None:
         """The key of how the hook runs now; None when something it depends on cannot be told."""
-        if not self._enabled:
+        if not self._enabled or hook.asks_network:
             return None
         environment: bytes | None = b""
         if hook.reads_environment:
@@ -91,10 +98,10 @@ class Memory:
             return None
         others = key_of(*map(os.fsencode, all_files.paths)) if hook.sees_other_files else b""
         return invocation_key(
-            hook=key_of(__version__.encode(), msgspec.msgpack.encode(hook), others),
+            hook=key_of(__version__.encode(), os.fsencode(repr(hook)), others),
             tool_version=tool_version,
             argv=argv,
-            config=self._configuration(hook, all_files),
+            config=self._configuration(hook, argv, all_files),
             environment=environment,
         )
 
@@ -164,11 +171,12 @@ class Memory:
             self._environments[python] = environment_digest(python, root=self._root)
         return self._environments[python]
 
-    def _configuration(self, hook: Hook, all_files: FileSet) -> bytes:
+    def _configuration(self, hook: Hook, argv: Sequence[str], all_files: FileSet) -> bytes:
         """Digest every file and variable that the tool may read its settings from.
 
         Tools look for their configuration beside each file and in the directories above the project,
-        and nobody can tell which of them counts: so all do.
+        and nobody can tell which of them counts: so all do. So does every file that one of them, or
+        the command, may mean by a word: the target of an ``extend``, a list of words, a script.
         """
         names = {*_SHARED_CONFIGURATION, *hook.config_files}
         plain = [name for name in names if "/" not in name]
@@ -184,14 +192,33 @@ class Memory:
             paths.update(os.path.join(directory, name) for name in (*plain, "config"))
         prefixes = (f"{tool.upper()}_", "PYTHON", "MYPY", "LC_", "LANG")
         variables = sorted(item for item in os.environ.items() if item[0].startswith(prefixes))
-        contents = [part for path in sorted(paths) for part in (os.fsencode(path), _content(path))]
-        return key_of(repr(variables).encode("utf-8", "backslashreplace"), *contents)
+        arguments = (os.path.join(self._root, argument) for argument in argv[1:])
+        waiting = [*paths, *filter(os.path.isfile, arguments)]
+        contents: dict[str, bytes] = {}
+        while waiting:
+            path = waiting.pop()
+            if path not in contents:
+                contents[path] = _content(path)
+                waiting += self._mentioned(path, contents[path])
+        parts = (part for path in sorted(contents) for part in (os.fsencode(path), contents[path]))
+        return key_of(repr(variables).encode("utf-8", "backslashreplace"), *parts)
+
+    def _mentioned(self, path: str, content: bytes) -> list[str]:
+        """The files that a word in this configuration names, from beside it."""
+        found = self._mentions.get((path, content))
+        if found is None:
+            directory = os.path.dirname(os.fsencode(path))
+            words = {word for word in _WORD.findall(content) if not word.endswith(_NEVER_SETTINGS)}
+            places = (os.path.join(directory, os.path.expanduser(word)) for word in words)
+            found = [os.fsdecode(place) for place in places if os.path.isfile(place)]
+            self._mentions[path, content] = found
+        return found
 
 
 def _content(path: str) -> bytes:
     try:
         with open(path, "rb") as stream:
-            return b"+" + stream.read()
+            return b"+" + stream.read(_LARGEST)
     except OSError:
         return b"-"
 

@@ -39,6 +39,7 @@ def own_hook(name: str, table: HookTable) -> Hook:
         parser_options=_options(table),
         scope=Scope(table.scope),
         patterns=table.files or ("*",),
+        largest=None,  # whoever names the files knows how large they are
         config_files=table.config_files,
         config_tables=(f"tool.crackerjack.hooks.{name}",),
         version_args=(),  # what a command of the user's own does with --version, we cannot know

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final, Self
 from crackerjack.config import Config
 from crackerjack.hooks.checking import HookCheck
 from crackerjack.hooks.execution import OnOutput, Surroundings
-from crackerjack.hooks.files import FileSet, discover
+from crackerjack.hooks.files import FileSet, discover, walk
 from crackerjack.hooks.git import changed_files
 from crackerjack.hooks.hook import Hook, HookResult, Strategy
 from crackerjack.hooks.layout import Layout, discover_layout
@@ -43,14 +43,19 @@ _CLEANING: Final = Hook(
 
 
 def check_request(
-    config: Config, *, names: Collection[str], changed_only: bool, since: str
+    config: Config,
+    *,
+    names: Collection[str],
+    wanted: Collection[str],
+    changed_only: bool,
+    since: str,
 ) -> None:
     """Refuse what cannot be asked of this project before a run of it begins.
 
     Raises what :meth:`Project.look` would.
     """
-    if names or config.hooks:
-        select_hooks(config, Layout(), Toolbox(config.root, None), names=names)
+    if names or wanted or config.hooks:
+        select_hooks(config, Layout(), Toolbox(config.root, None), names=names, wanted=wanted)
     if changed_only or since:
         changed_files(config.root, since or None)
 
@@ -89,6 +94,7 @@ class Project:
         self.layout = Layout()
         self.planned: tuple[PlannedHook, ...] = ()
         """Every hook there is for this project, those that run and those that do not."""
+        self._tree: FileSet | None = None
         self._key = key
         self._cancel = cancel
         self._groups = groups
@@ -124,6 +130,7 @@ class Project:
         changed_only: bool = False,
         since: str = "",
         names: Collection[str] = (),
+        wanted: Collection[str] = (),
         everything: bool = False,
     ) -> None:
         """Find files, layout and tools, and so the hooks.
@@ -140,8 +147,18 @@ class Project:
         self.layout = discover_layout(root, self.all_files, pyproject=self.config.pyproject)
         self._toolbox = Toolbox(root, self.layout.python, self._memory.versions)
         self.planned = select_hooks(
-            self.config, self.layout, self._toolbox, names=names, everything=everything
+            self.config,
+            self.layout,
+            self._toolbox,
+            names=names,
+            wanted=wanted,
+            everything=everything,
         )
+
+    @property
+    def trouble(self) -> str:
+        """What is wrong with the cache, a sentence; empty while nothing is."""
+        return self._memory.trouble
 
     def tool_version(self, entry: PlannedHook) -> str:
         """The version of the hook's tool; empty for a built-in check and a missing tool."""
@@ -168,6 +185,7 @@ class Project:
             tool_version=self.tool_version(entry),
             files=self.files,
             all_files=self.all_files,
+            tree=self._whole_tree,
             memory=self._memory,
             undo=self._undo,
             key=self._key,
@@ -258,8 +276,16 @@ class Project:
             groups=self._groups,
         )
 
+    def _whole_tree(self) -> FileSet:
+        """All files below the project, also those that git ignores; looked for once."""
+        if self._tree is None:
+            found = sorted(walk(self.config.root), key=lambda file: file.path)
+            self._tree = FileSet(self.config.root, tuple(found))
+        return self._tree
+
     def _refresh(self, changed: Sequence[str]) -> None:
         """See what files hold now that were written to."""
+        self._tree = None
         self.files = self.files.refreshed(changed)
         self.all_files = self.all_files.refreshed(changed)
         self._lines = SourceLines(self.config.root)

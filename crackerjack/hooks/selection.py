@@ -52,24 +52,30 @@ def select_hooks(
     toolbox: Toolbox,
     *,
     names: Collection[str] = (),
+    wanted: Collection[str] = (),
     everything: bool = False,
 ) -> tuple[PlannedHook, ...]:
     """Every hook there is for this project: the catalogue's, then the user's own.
 
     With `names` (``--hook``) just these run, also those that the project disables or does not ask
-    for. With `everything`, hooks with opinions that only look run wherever their tool is found.
+    for. Those in `wanted`, which a workflow names, count as enabled. With `everything`, hooks with opinions that only look run wherever their tool is found.
     Raises :exc:`UsageError` for a name that no hook has, :exc:`ConfigError` for a table that cannot
     work.
     """
-    selection = _Selection(config, layout, toolbox, names=names, everything=everything)
+    tables = {**config.hooks, **{name: _enabled(config.hooks.get(name)) for name in wanted}}
+    selection = _Selection(config, tables, layout, toolbox, names=names, everything=everything)
     planned = tuple(selection.planned())
     known = {one.hook.name for one in planned}
-    for name in names:
+    for name in (*names, *wanted):
         if name not in known:
             from crackerjack.hooks.own_hooks import did_you_mean
 
             raise UsageError(f"there is no hook {name!r}: {did_you_mean(name, known)}")
     return planned
+
+
+_ONLY_WANTED: Final = HookTable(enabled=True)
+"""Of a hook that the configuration does not mention but a workflow names."""
 
 
 class _Selection:
@@ -78,6 +84,7 @@ class _Selection:
     def __init__(
         self,
         config: Config,
+        tables: Mapping[str, HookTable],
         layout: Layout,
         toolbox: Toolbox,
         *,
@@ -86,7 +93,7 @@ class _Selection:
     ) -> None:
         self._declared = DeclaredTools(config.root, config.pyproject)
         self._project = Project(layout, self._declared, toolbox)
-        self._tables: Mapping[str, HookTable] = config.hooks
+        self._tables = tables
         self._names = names
         self._everything = everything
         self._used = {entry.hook.name: self._where_declared(entry) for entry in ENTRIES}
@@ -95,7 +102,7 @@ class _Selection:
         for entry in ENTRIES:
             yield self._of_catalogue(entry, self._tables.get(entry.hook.name, HookTable()))
         for name, table in self._tables.items():
-            if name not in _CATALOGUE:
+            if name not in _CATALOGUE and table != _ONLY_WANTED:
                 yield self._own(name, table)
 
     def _of_catalogue(self, entry: Entry, table: HookTable) -> PlannedHook:
@@ -210,6 +217,13 @@ class _Selection:
         if python:
             return Tool("python", python, "project")
         return Tool("python", sys.executable, "crackerjack")
+
+
+def _enabled(table: HookTable | None) -> HookTable:
+    """The table of a hook that a workflow names; one that the project disables stays so."""
+    if table is None:
+        return _ONLY_WANTED
+    return table if table.enabled is False else msgspec.structs.replace(table, enabled=True)
 
 
 def _adjusted(hook: Hook, table: HookTable) -> Hook:

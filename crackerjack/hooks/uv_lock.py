@@ -114,7 +114,7 @@ def uv_lock_differences(lock: str, pyproject: Mapping[str, Any]) -> list[str]:
         own = next((package for package in packages if _OWN.search(package)), "")
         [package] = msgspec.convert(tomllib.loads(f"[[package]]{own}")["package"], list[_Package])
         python = msgspec.convert(tomllib.loads(head), _Head)
-    except (msgspec.ValidationError, tomllib.TOMLDecodeError) as error:
+    except (msgspec.ValidationError, ValueError, RecursionError) as error:
         raise LookupError(str(error)) from error
     if not own:
         return ["this project is not in it"]

@@ -6,7 +6,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from typing import Final
 
@@ -24,6 +24,7 @@ from crackerjack.hooks.project import Project, check_request
 from crackerjack.hooks.undo import UndoOutcome, UndoStore
 from crackerjack.jobs.history import load_history
 from crackerjack.jobs.lease import LEASE_SECONDS, Lease, end_lost_jobs
+from crackerjack.jobs.process_identity import is_alive
 from crackerjack.jobs.project_lock import ProjectLock
 from crackerjack.jobs.snapshot import JobSnapshot, fold
 from crackerjack.types import ExitCode, JobId
@@ -43,6 +44,8 @@ class Job:
         self.cancellation: Final = Cancellation()
         self.trouble: StoreError | None = None
         """Why events of the job could not be kept."""
+        self.note = ""
+        """What else went wrong without changing the outcome; a sentence, or empty."""
         self._ended = threading.Event()
         self._exit_code: ExitCode | None = None
 
@@ -90,7 +93,11 @@ class JobManager:
         """
         workflow = select_workflow(config, options)
         check_request(
-            config, names=options.hooks, changed_only=options.changed_only, since=options.since
+            config,
+            names=options.hooks,
+            wanted=workflow.wanted,
+            changed_only=options.changed_only,
+            since=options.since,
         )
         job = Job(self._create(config, workflow, job_id))
         self._running[job.job_id] = job
@@ -149,21 +156,32 @@ class JobManager:
         self._log.job(job_id)
         return fold(self.events(job_id), job_id=job_id)
 
-    def undo(self, job_id: JobId) -> list[UndoOutcome]:
-        """Put back what an ended job changed, file by file, unless someone changed it since."""
+    def undo(self, job_id: JobId, on_wait: Callable[[str], None]) -> list[UndoOutcome]:
+        """Put back what an ended job changed, file by file, unless someone changed it since.
+
+        `on_wait` is told of whom it waits for: another run on the same project.
+        """
         entry = self._log.job(job_id)
         if entry.terminal is None:
             raise UsageError(
                 f"job {job_id} is still running; `crackerjack cancel {job_id}` stops it"
             )
         with ProjectLock(self._state_dir, entry.header.project) as lock:
-            lock.acquire(exclusive=True, holder=f"the undoing of job {job_id}")
+            holder = f"the undoing of job {job_id}"
+            lock.acquire(exclusive=True, holder=holder, on_wait=on_wait)
             return self._undo.undo(job_id, entry.header.project)
 
     def prune(self, *, project: str | None, keep: int) -> int:
-        """Forget the oldest ended jobs beyond `keep`, whole; returns how many."""
+        """Forget the oldest ended jobs beyond `keep`, whole; returns how many.
+
+        Jobs of a process that lives are spared: it may still be showing them.
+        """
         entries = self._log.jobs(project=project, limit=sys.maxsize)
-        old = [entry.header.job_id for entry in entries if entry.terminal][keep:]
+        old = [
+            entry.header.job_id
+            for entry in [entry for entry in entries if entry.terminal][keep:]
+            if entry.header.owner == self._owner or not is_alive(entry.header.owner)
+        ]
         for job_id in old:
             self._undo.delete(job_id)
         return self._log.delete_jobs(old) if old else 0
@@ -201,7 +219,7 @@ class JobManager:
                 exit_code = runner.run()
                 self._bus.flush()
                 job.trouble = self._bus.fenced(job.job_id)
-            self.prune(project=config.root, keep=config.keep_jobs)
+                job.note = run.project.trouble
         except StoreError as error:
             job.trouble = error
         finally:
@@ -230,7 +248,7 @@ class JobManager:
         # If we are killed, the guardian ends our children and lists the jobs once: that writes the
         # terminal event of this one.
         guardian = stack.enter_context(
-            Guardian(on_death=[sys.executable, "-m", "crackerjack", "jobs", "--limit", "0"])
+            Guardian(on_death=[sys.executable, "-P", "-m", "crackerjack", "jobs", "--limit", "0"])
         )
         project = Project(
             config,

@@ -27,15 +27,17 @@ class HookTask:
     """Runs one hook, with the retries of its step, once: a re-run is another task."""
 
     def __init__(
-        self, step: OpenStep, entry: PlannedHook, *, writes: bool, rerun: bool = False
+        self, step: OpenStep, entry: PlannedHook, *, writes: bool, rerun_of: str = ""
     ) -> None:
+        """`rerun_of` is the step id of the look that this one repeats, which may have ended."""
         self._step = step
         self._run = step.run
         self._step_id = step.step.step_id
         self._entry = entry
         self._name = entry.hook.name
         self._writes = writes
-        self._rerun = rerun
+        self._rerun = bool(rerun_of)
+        self._part_of = rerun_of or self._step_id
 
     def queue(self, rank: int = 0) -> None:
         """Hand the task to the step."""
@@ -168,7 +170,7 @@ class HookTask:
 
     def _judge(self, result: HookResult) -> None:
         """Add the hook's part to the verdict; a clean re-run leaves a fixed hook ``fixed``."""
-        earlier = self._run.part(self._name) if self._rerun else None
+        earlier = self._run.part(self._part_of, self._name) if self._rerun else None
         fixed = earlier.fixed if earlier is not None else len(result.changed)
         status = result.status
         if fixed and status is HookStatus.PASSED:
@@ -176,6 +178,7 @@ class HookTask:
         self._run.add_part(
             Part(
                 name=self._name,
+                step_id=self._part_of,
                 status=status,
                 reason=result.reason,
                 findings=len(result.diagnostics),
@@ -187,4 +190,4 @@ class HookTask:
         return self._run.project.concerns(self._entry, changed)
 
     def _again(self, step: OpenStep) -> None:
-        HookTask(step, self._entry, writes=False, rerun=True).queue()
+        HookTask(step, self._entry, writes=False, rerun_of=self._step_id).queue()

@@ -45,6 +45,7 @@ class ConfigStep(OpenStep):
             changed_only=options.changed_only,
             since=options.since,
             names=options.hooks,
+            wanted=self.run.workflow.wanted,
             everything=self.run.workflow.everything,
         )
         self.opened()
@@ -92,7 +93,7 @@ class CleaningStep(OpenStep):
 
     def finish(self, *, success: bool, duration: float, reason: str) -> None:
         """Publish how the cleaning ended."""
-        part = self.run.part(_CLEANING)
+        part = self.run.part(self.step.step_id, _CLEANING)
         status, why = HookStatus.SKIPPED, "--skip-cleaning"
         if part is not None:
             status, why = part.status, part.reason
@@ -122,7 +123,15 @@ class CleaningStep(OpenStep):
         for refusal in result.refused:
             self._publish(refusal.path, (), refusal.reason)
         changed = [] if checked else [fixed.path for fixed in result.cleaned]
-        self.run.add_part(Part(name=_CLEANING, status=status, reason=reason, fixed=len(changed)))
+        self.run.add_part(
+            Part(
+                name=_CLEANING,
+                step_id=self.step.step_id,
+                status=status,
+                reason=reason,
+                fixed=len(changed),
+            )
+        )
         self.task_ended(ok=status in GOOD, wrote=None if self.run.config.check else changed)
 
     def _result(self) -> CleaningResult:
@@ -166,7 +175,7 @@ class TestStep(OpenStep):
 
     def finish(self, *, success: bool, duration: float, reason: str) -> None:
         """Publish how the tests ended."""
-        part = self.run.part(_TESTS)
+        part = self.run.part(self.step.step_id, _TESTS)
         self.run.publish(
             EventType.QUALITY_PHASE_COMPLETED if success else EventType.QUALITY_PHASE_FAILED,
             PhaseEnded(
@@ -187,7 +196,13 @@ class TestStep(OpenStep):
             if fall:
                 status, reason = HookStatus.FAILED, fall
         self.run.add_part(
-            Part(name=_TESTS, status=status, reason=reason, tests_failed=len(tested.failures))
+            Part(
+                name=_TESTS,
+                step_id=self.step.step_id,
+                status=status,
+                reason=reason,
+                tests_failed=len(tested.failures),
+            )
         )
         self.task_ended(ok=status in GOOD)
 

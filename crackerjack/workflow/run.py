@@ -65,18 +65,18 @@ class Run:
         self.scheduler: Final = Scheduler(config.jobs or project.cores)
         self.started: Final = time.monotonic()
         self.staleness: Final = Staleness[Any]()
-        self._parts: dict[str, Part] = {}
+        self._parts: dict[tuple[str, str], Part] = {}
         self._lock: Final = threading.Lock()
 
     def add_part(self, part: Part) -> None:
-        """Keep how something ended; the last word on a name counts."""
+        """Keep how something ended; the last word on a name in a step counts."""
         with self._lock:
-            self._parts[part.name] = part
+            self._parts[part.step_id, part.name] = part
 
-    def part(self, name: str) -> Part | None:
-        """How this ended, None while it has not."""
+    def part(self, step_id: str, name: str) -> Part | None:
+        """How this ended in that step, None while it has not."""
         with self._lock:
-            return self._parts.get(name)
+            return self._parts.get((step_id, name))
 
     def parts(self) -> list[Part]:
         """How everything ended that has."""

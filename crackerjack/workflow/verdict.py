@@ -32,6 +32,7 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     """How one hook, the cleaning or the tests ended."""
 
     name: str
+    step_id: str
     status: HookStatus
     reason: str = ""
     findings: int = 0
@@ -73,8 +74,10 @@ def judge(parts: Collection[Part], *, nothing_to_do: str = "") -> Verdict:
         return Verdict(exit_code=ExitCode.PASSED, reason="", **counts)
     if nothing_to_do:
         return Verdict(exit_code=ExitCode.PASSED, reason=nothing_to_do, **counts)
+    reasons = {f"{part.name}: {part.reason}" for part in parts if part.reason}
+    why = "; ".join(sorted(reasons)) or "no hook is to run here"
     return Verdict(
         exit_code=ExitCode.USAGE,
-        reason="nothing was checked: no hook found a file to look at; `crackerjack hooks` says why",
+        reason=f"nothing was checked ({why}); `crackerjack hooks` lists what could be",
         **counts,
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Final
 
 import msgspec
@@ -55,6 +55,11 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
     everything: bool = False
     """Whether hooks run that the project does not configure."""
 
+    @property
+    def wanted(self) -> tuple[str, ...]:
+        """The hooks that its steps name."""
+        return tuple(name for step in self.steps for name in step.hooks)
+
 
 _CONFIG: Final = Step(name="config", action=Action.RUN_CONFIGURATION)
 _FAST: Final = Step(name="fast", action=Action.RUN_FAST_HOOKS, needs=("config",))
@@ -101,8 +106,13 @@ def select_workflow(config: Config, options: RunOptions) -> Workflow:
     workflow = known[key]
     steps = [step for step in workflow.steps if _wanted(step, options)]
     if options.tests and not any(step.action is Action.RUN_TEST_WORKFLOW for step in steps):
-        steps.append(_TESTS)
+        others = tuple(step.name for step in steps)
+        steps.append(msgspec.structs.replace(_TESTS, name=_unused("tests", others), needs=others))
     return msgspec.structs.replace(workflow, steps=_numbered(steps))
+
+
+def _unused(name: str, names: Collection[str]) -> str:
+    return name if name not in names else _unused(f"{name}-", names)
 
 
 def _wanted(step: Step, options: RunOptions) -> bool:

@@ -9,7 +9,10 @@ from crackerjack.workflow.verdict import Part, judge
 
 
 def parts(*statuses: HookStatus) -> list[Part]:
-    return [Part(name=f"hook-{n}", status=status) for n, status in enumerate(statuses)]
+    return [
+        Part(name=f"hook-{n}", step_id="step_001", status=status)
+        for n, status in enumerate(statuses)
+    ]
 
 
 @pytest.mark.parametrize(
@@ -31,7 +34,7 @@ def test_exit_code(statuses: tuple[HookStatus, ...], exit_code: ExitCode) -> Non
 
 
 def test_the_reason_names_what_failed() -> None:
-    verdict = judge([Part(name="mypy", status=HookStatus.FAILED, findings=3)])
+    verdict = judge([Part(name="mypy", step_id="step_001", status=HookStatus.FAILED, findings=3)])
     assert verdict.reason == "failed: mypy"
     assert verdict.findings == 3
 

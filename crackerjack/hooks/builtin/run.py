@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Final
 
 import msgspec
 
@@ -13,11 +12,8 @@ from crackerjack.hooks.builtin.check import FileCheckSettings, check_file, fix_f
 from crackerjack.hooks.builtin.content import Content
 from crackerjack.hooks.builtin.markers import large_file
 from crackerjack.hooks.diagnostic import Diagnostic, Severity
-from crackerjack.hooks.files import SourceFile
+from crackerjack.hooks.files import LARGEST, SourceFile
 from crackerjack.hooks.fixing import FixedFile, Replace
-
-LARGEST: Final = 8 * 1024 * 1024
-"""Bytes. A larger file is data, and is not read."""
 
 
 class FileCheckResult(msgspec.Struct, frozen=True, kw_only=True):

@@ -48,7 +48,7 @@ def toml(content: Content) -> Iterator[Diagnostic]:
         return
     try:
         tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # also of a number with thousands of digits
         if not content.is_template:
             yield _toml_error(content, str(error))
     except RecursionError:

@@ -14,16 +14,13 @@ from crackerjack.hooks.cleaning.ruff_rules import UNUSED_IMPORTS, RuleSet, rule_
 from crackerjack.hooks.cleaning.taken import taken_names
 from crackerjack.hooks.cleaning.unified_diff import DoesNotApply, apply_hunks
 from crackerjack.hooks.declared_tools import DeclaredTools, Evidence
-from crackerjack.hooks.files import SourceFile
+from crackerjack.hooks.files import LARGEST, SourceFile
 from crackerjack.hooks.fixing import FixedFile, Replace
 from crackerjack.hooks.python_source import parse
 from crackerjack.types import HookStatus
 
 STRIPPED: Final = "strip-code"
 """The rule that takes out comments and docstrings."""
-
-_LARGEST: Final = 8 * 1024 * 1024
-"""Bytes. A larger source is generated."""
 
 _OTHER_SORTERS: Final = Evidence(
     tables=("tool.isort", "tool.usort"),
@@ -242,4 +239,4 @@ def _judge(before: bytes, proposal: Proposal) -> _Change:
 
 
 def _sources(files: Sequence[SourceFile]) -> list[SourceFile]:
-    return [file for file in files if file.path.endswith((".py", ".pyi")) and file.size <= _LARGEST]
+    return [file for file in files if file.path.endswith((".py", ".pyi")) and file.size <= LARGEST]

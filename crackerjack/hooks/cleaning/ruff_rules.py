@@ -88,7 +88,7 @@ def _settings_in(directory: str) -> Mapping[str, Any] | None:
                 document = tomllib.load(file)
         except FileNotFoundError:
             continue
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return {}  # ruff says what is wrong with it
         if name != "pyproject.toml":
             return document
