@@ -10,6 +10,7 @@ from typing import Final
 
 import msgspec
 
+from crackerjack.hooks.files import as_argument
 from crackerjack.hooks.hook import Hook
 from crackerjack.hooks.look import Found, together
 from crackerjack.hooks.parsers import PARSERS, Parsed, ToolOutput
@@ -123,8 +124,7 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
     def _filled_in(self, paths: Sequence[str], report: str) -> Iterator[str]:
         for argument in self.arguments:
             if argument == _FILES:
-                # A name that begins with a dash would be an option, one with an @ a list of options.
-                yield from (path if path[0] not in "-@" else f"./{path}" for path in paths)
+                yield from map(as_argument, paths)
             else:
                 yield (
                     argument.replace("{root}", self.around.root)

@@ -155,6 +155,11 @@ def walk(root: str, exclude: Sequence[str] = ()) -> Iterator[SourceFile]:
                 yield file
 
 
+def as_argument(path: str) -> str:
+    """The path as tools take it: what begins with a dash is an option, with an @ a list of them."""
+    return f"./{path}" if path.startswith(("-", "@")) else path
+
+
 def content_digest(content: bytes) -> str:
     """Return what identifies this content, as text."""
     return hashlib.blake2b(content, digest_size=16).hexdigest()

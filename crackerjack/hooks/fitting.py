@@ -11,6 +11,7 @@ import msgspec
 
 from crackerjack.hooks.declared_tools import DeclaredTools
 from crackerjack.hooks.entry import FILES, TARGETS, Entry
+from crackerjack.hooks.files import as_argument
 from crackerjack.hooks.hook import Hook, Scope
 from crackerjack.hooks.layout import Layout
 from crackerjack.hooks.tools import Tool, Toolbox
@@ -51,7 +52,7 @@ def fit(entry: Entry, tool: Tool | None, project: Project, extra: tuple[str, ...
     if not any(TARGETS in arguments for arguments in (hook.check, hook.fix or ())):
         return hook
     targets = () if _says_what_to_look_at(entry, project.declared) else project.targets
-    return _replaced(hook, TARGETS, targets)
+    return _replaced(hook, TARGETS, tuple(map(as_argument, targets)))
 
 
 def decided_by_project(hook: Hook, declared: DeclaredTools) -> bool:
