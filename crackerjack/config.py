@@ -117,10 +117,7 @@ def find_project(start: str | None) -> str:
     That is the nearest directory upwards with a pyproject.toml or a ``.git``, else the working
     directory itself. Raises :exc:`UsageError` when there is no such directory.
     """
-    root = os.path.realpath(start or ".")
-    if not os.path.isdir(root):
-        raise UsageError(f"no such directory: {start}; give --project an existing project")
-    here = root
+    root = here = _directory(start or ".")
     while start is None:
         if any(os.path.exists(os.path.join(here, marker)) for marker in (PYPROJECT, ".git")):
             return here
@@ -129,6 +126,23 @@ def find_project(start: str | None) -> str:
             break
         here = parent
     return root
+
+
+def _directory(path: str) -> str:
+    try:
+        real = os.path.realpath(path)
+    except FileNotFoundError:
+        raise UsageError("the working directory is gone: go to one that exists") from None
+    try:
+        real.encode()
+    except UnicodeEncodeError:
+        shown = os.fsencode(real).decode("utf-8", "backslashreplace")
+        raise UsageError(
+            f"the path {shown} is not UTF-8, as reports must be: rename the directory"
+        ) from None
+    if not os.path.isdir(real):
+        raise UsageError(f"no such directory: {path}; give --project an existing project")
+    return real
 
 
 def load_config(
