@@ -95,7 +95,8 @@ def _ruff_decisions(declared: DeclaredTools) -> list[str]:
     tables = [configuration, lint if isinstance(lint, Mapping) else {}]
     keys = ("select", "extend-select", "ignore", "extend-ignore")
     chosen = [table.get(key) for table in tables for key in keys]
-    return [rule for rules in chosen if isinstance(rules, list) for rule in rules if rule]
+    named = [rule for rules in chosen if isinstance(rules, list) for rule in rules]
+    return [rule for rule in named if rule and isinstance(rule, str)]
 
 
 def _fit_ruff(hook: Hook, tool: Tool, project: Project) -> Hook:
