@@ -21,6 +21,7 @@ PACKAGE: Final = ROOT / "crackerjack"
 LEVELS: Final = (
     {"errors"},
     {"types"},
+    {"decoding"},
     {"config"},
     {"hooks", "events"},
     {"workflow"},

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import msgspec
 
+from crackerjack.decoding import json_decoder
 from crackerjack.events.payload import PAYLOADS, TERMINAL_TYPES, EventType, Payload
 from crackerjack.types import JobId
 
@@ -45,7 +46,7 @@ class WorkflowEvent(msgspec.Struct, frozen=True, rename={"body": "data"}):
     @property
     def payload(self) -> Payload:
         """The payload, typed. Raises :exc:`ValueError` for an event type this version lacks."""
-        return _DECODERS[EventType(self.event_type)].decode(self.body)
+        return json_decoder(PAYLOADS[EventType(self.event_type)]).decode(self.body)
 
     @property
     def terminal(self) -> bool:
@@ -72,17 +73,7 @@ def draft(job_id: JobId, event_type: EventType, payload: Payload) -> Draft:
 
 def parse_event(line: bytes | str) -> WorkflowEvent:
     """Read one event from its JSON; raises :exc:`msgspec.MsgspecError` for anything else."""
-    return _EVENT_DECODER.decode(line)
-
-
-class _LazyDecoders(dict[EventType, msgspec.json.Decoder[Payload]]):
-    """A decoder per event type, built at its first use: building all costs the start-up 3 ms."""
-
-    def __missing__(self, event_type: EventType) -> msgspec.json.Decoder[Payload]:
-        decoder = self[event_type] = msgspec.json.Decoder(PAYLOADS[event_type])
-        return decoder
+    return json_decoder(WorkflowEvent).decode(line)
 
 
 _ENCODER: Final = msgspec.json.Encoder()
-_EVENT_DECODER: Final = msgspec.json.Decoder(WorkflowEvent)
-_DECODERS: Final = _LazyDecoders()

@@ -15,6 +15,7 @@ from typing import Any, Final
 
 import msgspec
 
+from crackerjack.decoding import json_decoder
 from crackerjack.errors import JobEnded, JobExists, StoreUnavailable, UnknownJob
 from crackerjack.events.batch import Tally, numbered, taken_over, tally
 from crackerjack.events.event import Draft, WorkflowEvent
@@ -96,7 +97,9 @@ class SqliteEventLog:
     def read_all(self, after: int, limit: int) -> list[tuple[int, WorkflowEvent]]:
         items = f"{_POSITIONED} WHERE events.id > ? ORDER BY events.id LIMIT ?"
         with explained(self.path):
-            return _positioned_decoder().decode(self._array(items, (after, limit)))
+            return json_decoder(list[tuple[int, WorkflowEvent]]).decode(
+                self._array(items, (after, limit))
+            )
 
     def position(self) -> int:
         rows = self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'events'")
@@ -228,7 +231,7 @@ class SqliteEventLog:
 
     def _events(self, items: str, values: Sequence[object]) -> list[WorkflowEvent]:
         with explained(self.path):
-            return _event_decoder().decode(self._array(items, values))
+            return json_decoder(list[WorkflowEvent]).decode(self._array(items, values))
 
     def _changes(self, sql: str, values: Sequence[object]) -> bool:
         with self._transaction() as connection:
@@ -309,13 +312,3 @@ def _entry(row: Sequence[Any]) -> JobEntry:
         lease_expires=row[8],
         cancel_requested=bool(row[9]),
     )
-
-
-@functools.cache
-def _event_decoder() -> msgspec.json.Decoder[list[WorkflowEvent]]:
-    return msgspec.json.Decoder(list[WorkflowEvent])
-
-
-@functools.cache
-def _positioned_decoder() -> msgspec.json.Decoder[list[tuple[int, WorkflowEvent]]]:
-    return msgspec.json.Decoder(list[tuple[int, WorkflowEvent]])

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import msgspec
 
+from crackerjack.decoding import msgpack_decoder
 from crackerjack.hooks.database import OtherVersion, give_back_room, open_database, transaction
 from crackerjack.hooks.files import READ_REGULAR, SourceFile, look_at
 
@@ -218,7 +219,7 @@ def _row_of_each(root: str, invocation: bytes) -> bytes:
 def _decoded(row: bytes | None) -> dict[bytes, bytes]:
     if row is not None:
         with contextlib.suppress(msgspec.MsgspecError):
-            return msgspec.msgpack.decode(row, type=dict[bytes, bytes])
+            return msgpack_decoder(dict[bytes, bytes]).decode(row)
     return {}
 
 
@@ -322,7 +323,7 @@ class Digests:
         query = "SELECT entries FROM digests WHERE project = ?"
         for (entries,) in connection.execute(query, (self._project,)):
             with contextlib.suppress(msgspec.MsgspecError):
-                return msgspec.msgpack.decode(entries, type=dict[bytes, _Entry])
+                return msgpack_decoder(dict[bytes, _Entry]).decode(entries)
         return {}
 
     def _snapshot(self, file: SourceFile) -> _Snapshot | None:

@@ -11,6 +11,7 @@ from typing import Final
 
 import msgspec
 
+from crackerjack.decoding import json_decoder
 from crackerjack.hooks.cache import key_of
 from crackerjack.hooks.files import SourceFile, walk
 
@@ -114,7 +115,7 @@ def _source_of(distribution: str) -> Iterator[str]:
         from urllib.parse import unquote
 
         with contextlib.suppress(msgspec.MsgspecError):
-            origin = msgspec.json.decode(content, type=_DirectUrl)
+            origin = json_decoder(_DirectUrl).decode(content)
             if origin.dir_info.get("editable") and origin.url.startswith("file:///"):
                 yield unquote(origin.url.removeprefix("file://")).rstrip("/")
 

@@ -12,6 +12,7 @@ import msgspec
 
 from crackerjack import __version__
 from crackerjack.config import PYPROJECT
+from crackerjack.decoding import msgpack_decoder
 from crackerjack.hooks.cache import (
     CacheFile,
     Digests,
@@ -27,6 +28,8 @@ from crackerjack.types import HookStatus
 
 _SHARED_CONFIGURATION: Final = (PYPROJECT, "setup.cfg", "tox.ini", ".editorconfig")
 _WORD: Final = re.compile(rb"[\w./~-]{2,200}")
+_SETTINGS: Final = (".toml", ".cfg", ".ini")
+"""Of files that a configuration mentions, these may mention others."""
 _NEVER_SETTINGS: Final = (b".py", b".pyi", b".md", b".rst")
 """Of files that a configuration mentions, these hold no settings."""
 _LARGEST: Final = 4 * 1024 * 1024
@@ -199,7 +202,8 @@ class Memory:
             path = waiting.pop()
             if path not in contents:
                 contents[path] = _content(path)
-                waiting += self._mentioned(path, contents[path])
+                if path in paths or path.endswith(_SETTINGS):
+                    waiting += self._mentioned(path, contents[path])
         parts = (part for path in sorted(contents) for part in (os.fsencode(path), contents[path]))
         return key_of(repr(variables).encode("utf-8", "backslashreplace"), *parts)
 
@@ -225,6 +229,6 @@ def _content(path: str) -> bytes:
 
 def _decode(value: bytes) -> Found | None:
     try:
-        return msgspec.msgpack.decode(value, type=Found)
+        return msgpack_decoder(Found).decode(value)
     except msgspec.MsgspecError:  # another version's; its key should have differed
         return None

@@ -15,6 +15,8 @@ from typing import Any, Final, NamedTuple
 
 import msgspec
 
+from crackerjack.decoding import convert
+
 _OWN: Final = re.compile(r'^source = \{ (?:editable|virtual) = "\." \}$', re.MULTILINE)
 _PACKAGE: Final = re.compile(r"^\[\[package\]\]$", re.MULTILINE)
 _REQUIREMENT: Final = re.compile(
@@ -108,12 +110,12 @@ def uv_lock_differences(lock: str, pyproject: Mapping[str, Any]) -> list[str]:
     Raises :exc:`LookupError`, with the reason, when the two say too little to tell.
     """
     try:
-        required = msgspec.convert(pyproject, _Pyproject)
+        required = convert(pyproject, _Pyproject)
         # Only two parts are parsed: all of a large lock takes a second.
         head, *packages = _PACKAGE.split(lock)
         own = next((package for package in packages if _OWN.search(package)), "")
-        [package] = msgspec.convert(tomllib.loads(f"[[package]]{own}")["package"], list[_Package])
-        python = msgspec.convert(tomllib.loads(head), _Head)
+        [package] = convert(tomllib.loads(f"[[package]]{own}")["package"], list[_Package])
+        python = convert(tomllib.loads(head), _Head)
     except (msgspec.ValidationError, ValueError, RecursionError) as error:
         raise LookupError(str(error)) from error
     if not own:

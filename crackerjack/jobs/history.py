@@ -7,6 +7,7 @@ from typing import Final
 
 import msgspec
 
+from crackerjack.decoding import json_decoder
 from crackerjack.events.log import EventLog
 from crackerjack.events.payload import EventType
 from crackerjack.types import HookStatus
@@ -62,6 +63,12 @@ class _Ended(msgspec.Struct, frozen=True):
 class _Coverage(msgspec.Struct, frozen=True):
     percent: float
     previous: float | None = None
+    whole: bool = True
+
+    @property
+    def best(self) -> float:
+        """The best that is known from it, percent."""
+        return max(self.percent if self.whole else 0.0, self.previous or 0.0)
 
 
 def load_history(log: EventLog, project: str, workflow: str) -> History:
@@ -74,7 +81,7 @@ def load_history(log: EventLog, project: str, workflow: str) -> History:
         for entry in log.jobs(project=project, limit=_RUNS)
         if entry.header.workflow == workflow
     }
-    decoder = msgspec.json.Decoder(_Ended)
+    decoder = json_decoder(_Ended)
     samples: defaultdict[str, list[float]] = defaultdict(list)
     for event in log.latest(project, _TIMED, _EVENTS):
         ended = decoder.decode(event.body)
@@ -92,9 +99,9 @@ def _median(values: list[float]) -> float:
 
 def _best_coverage(log: EventLog, project: str) -> float | None:
     """The best of the last measurements; each of them names the best before it."""
-    decoder = msgspec.json.Decoder(_Coverage)
+    decoder = json_decoder(_Coverage)
     measured = [
         decoder.decode(event.body)
         for event in log.latest(project, [EventType.COVERAGE_MEASURED], _MEASUREMENTS)
     ]
-    return max((max(one.percent, one.previous or 0.0) for one in measured), default=None)
+    return max((one.best for one in measured), default=0.0) or None

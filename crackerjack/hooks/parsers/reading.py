@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar
 
 import msgspec
 
+from crackerjack.decoding import json_decoder
 from crackerjack.hooks.diagnostic import Diagnostic, Severity
 from crackerjack.hooks.parsers import Parsed, ToolOutput
 from crackerjack.types import HookStatus
@@ -82,7 +83,7 @@ def plain(text: str) -> str:
 def decode(text: str, shape: type[T]) -> T | None:
     """JSON of this shape; None when it is not."""
     try:
-        return msgspec.json.decode(text.encode("utf-8", "replace"), type=shape)
+        return json_decoder(shape).decode(text.encode("utf-8", "replace"))
     except (msgspec.DecodeError, RecursionError):
         return None
 
