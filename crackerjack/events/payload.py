@@ -235,7 +235,9 @@ class CoverageMeasured(StepPayload, frozen=True, kw_only=True):
     hook: str
     percent: float
     previous: float | None = None
-    """The ratchet: the best that this project has reached; None without one."""
+    """The best that this project has reached before; None the first time."""
+    whole: bool = True
+    """False when tests failed or did not run: then it is neither judged nor remembered."""
     success: bool = True
 
 

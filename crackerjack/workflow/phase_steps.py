@@ -234,9 +234,9 @@ class TestStep(OpenStep):
         """
         from crackerjack.hooks.coverage import judge_coverage
 
+        best = self.run.history.best_coverage
         judged = whole and self.run.config.coverage_ratchet
-        best = self.run.history.best_coverage if judged else None
-        success = judge_coverage(percent, best).success
+        success = judge_coverage(percent, best if judged else None).success
         self.run.publish(
             EventType.COVERAGE_MEASURED,
             CoverageMeasured(
@@ -244,6 +244,7 @@ class TestStep(OpenStep):
                 hook=_TESTS,
                 percent=percent,
                 previous=best,
+                whole=whole,
                 success=success,
             ),
         )
