@@ -46,7 +46,7 @@ other-pythons: $(READY)
 	@for version in 3.11 3.12 3.13; do \
 	    if $(BIN)/python -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$$version')"; then continue; fi; \
 	    if ! scripts/find-python python$$version >/dev/null 2>&1; then echo "Python $$version is not installed: not tested with it"; continue; fi; \
-	    $(MAKE) pytest PYTHON=python$$version VENV=.venv-$$version PYTEST_ARGS='$(PYTEST_ARGS) -m "not slow"' || exit; \
+	    $(MAKE) pytest PYTHON=python$$version VENV=.venv-$$version PYTEST_ARGS='$(PYTEST_ARGS) --hypothesis-profile=few' || exit; \
 	done
 
 bench: $(READY) .venv-bench/.ready ## Measure against the other runners, in ratios
