@@ -99,7 +99,9 @@ class Memory:
             environment = self._environment(python)
         if environment is None:
             return None
-        others = key_of(*map(os.fsencode, all_files.paths)) if hook.sees_other_files else b""
+        others = b""
+        if hook.sees_other_files:
+            others = key_of(*map(os.fsencode, all_files.select(hook.patterns).paths))
         return invocation_key(
             hook=key_of(__version__.encode(), os.fsencode(repr(hook)), others),
             tool_version=tool_version,
