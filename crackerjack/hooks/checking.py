@@ -16,8 +16,9 @@ from crackerjack.hooks.entry import FILES
 from crackerjack.hooks.execution import Execution, OnOutput, Surroundings
 from crackerjack.hooks.files import FileSet, SourceFile
 from crackerjack.hooks.hook import HookResult, Scope
-from crackerjack.hooks.look import Found, by_file, of_diagnostics, together
+from crackerjack.hooks.look import Found, by_file, of_diagnostics, together, without_excluded
 from crackerjack.hooks.memory import Memory
+from crackerjack.hooks.patterns import path_patterns
 from crackerjack.hooks.selection import PlannedHook
 from crackerjack.hooks.source_lines import SourceLines
 from crackerjack.types import HookStatus
@@ -43,6 +44,8 @@ class Fixes(msgspec.Struct, frozen=True, kw_only=True):
     """Changed file -> the codes of what was put right."""
     refused: Mapping[str, str] = {}
     """File -> why it was left as it was."""
+    trouble: str = ""
+    """Why the tool did not come to its end, in its words; empty when it did."""
 
 
 class HookCheck(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,6 +56,8 @@ class HookCheck(msgspec.Struct, frozen=True, kw_only=True):
     files: FileSet
     """The files that the run looks at."""
     all_files: FileSet
+    deleted: tuple[str, ...]
+    """Files that are gone: other files may have needed them."""
     tree: Callable[[], FileSet]
     """Returns all files below the project, also those that git ignores."""
     memory: Memory
@@ -80,15 +85,21 @@ class HookCheck(msgspec.Struct, frozen=True, kw_only=True):
         if not self.entry.runs:
             return self._without_look(HookStatus.TOOL_MISSING, self.entry.reason)
         chosen = self.files.select(hook.patterns)
-        if not chosen.files:
+        is_concerned = any(map(path_patterns(hook.patterns).matches, self.deleted))
+        whole = hook.scope is Scope.PROJECT
+        if not chosen.files and not (whole and is_concerned):
             return self._without_look(HookStatus.SKIPPED, "there is no file for it to look at")
-        if hook.scope is Scope.PROJECT:
+        if whole:
             chosen = self.all_files.select(hook.patterns)
         found, cached = self._look(chosen.files, deadline)
         fixes = Fixes()
         if fix and hook.fix is not None and found.status is HookStatus.FAILED:
             fixes = self._fix(chosen.files, found, deadline)
-        if fixes.changed:
+        if fixes.trouble:
+            found = msgspec.structs.replace(
+                found, status=HookStatus.TOOL_ERROR, reason=f"its fix failed: {fixes.trouble}"
+            )
+        elif fixes.changed:
             # What is left after the fix, the re-run says.
             found = Found(status=HookStatus.FIXED)
         return HookResult(
@@ -143,6 +154,7 @@ class HookCheck(msgspec.Struct, frozen=True, kw_only=True):
             found = self._built_in(files, deadline)
         else:
             found = _with_odd_name(self._by_tool(files, deadline), files)
+        found = without_excluded(found, self.config.exclude)
         diagnostics = with_fingerprints(found.diagnostics, self.lines)
         return msgspec.structs.replace(found, diagnostics=diagnostics)
 
@@ -232,14 +244,21 @@ class HookCheck(msgspec.Struct, frozen=True, kw_only=True):
         from crackerjack.hooks.change_watch import ChangeWatch
 
         execution = self._execution(self.entry.hook.fix or (), deadline)
-        with ChangeWatch(self.undo, self.key, self.around.root, files) as watch:
-            execution.over([file.path for file in files])
+        own = self.entry.hook.parser in _CANNOT_TELL_FIXABLE
+        # What a command of the user's own writes to, nobody can tell beforehand.
+        watched = self.all_files.files if own else files
+        with ChangeWatch(self.undo, self.key, self.around.root, watched) as watch:
+            fixed = execution.over([file.path for file in files])
+        broke = fixed.status in {HookStatus.TIMED_OUT, HookStatus.INCONCLUSIVE} or (
+            own and fixed.status is HookStatus.TOOL_ERROR
+        )
         rules: dict[str, set[str]] = {printable_path(path): set() for path in watch.changed}
         for one in found.diagnostics:
             if one.fixable and one.path in rules:
                 rules[one.path].add(one.code)
         return Fixes(
             changed=watch.changed,
+            trouble=(fixed.reason or fixed.status) if broke else "",
             rules={path: tuple(sorted(rules[printable_path(path)])) for path in watch.changed},
         )
 

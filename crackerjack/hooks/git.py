@@ -70,6 +70,18 @@ def changed_files(root: str, since: str | None) -> list[str]:
     return _names(changed) + _names(untracked)
 
 
+def deleted_files(root: str, since: str | None) -> list[str]:
+    """Return what HEAD, or the commit where HEAD left `since`, has and the project has not.
+
+    Raises :exc:`UsageError` and :exc:`GitUnavailable` like :func:`changed_files`, which comes first.
+    """
+    base = _head(root) if since is None else _fork_point(root, since)
+    if base is None:
+        return []
+    options = ("--name-only", "-z", "--no-renames", "--no-ext-diff", "--relative")
+    return _names(_ask(root, "diff", *options, "--diff-filter=D", base, "--"))
+
+
 def _head(root: str) -> str | None:
     """The commit of HEAD; None in a repository without commits."""
     _ask(root, "rev-parse", "--git-dir")

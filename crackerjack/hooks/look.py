@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 import msgspec
 
 from crackerjack.hooks.diagnostic import Diagnostic, Severity
+from crackerjack.hooks.patterns import PathPatterns
 from crackerjack.types import HookStatus
 
 
@@ -51,6 +52,28 @@ def of_diagnostics(diagnostics: tuple[Diagnostic, ...]) -> Found:
     failed = any(found.severity is not Severity.NOTE for found in diagnostics)
     status = HookStatus.FAILED if failed else HookStatus.PASSED
     return Found(status=status, diagnostics=diagnostics)
+
+
+def without_excluded(found: Found, exclude: Sequence[str]) -> Found:
+    """The look without findings in files that the project excludes.
+
+    Tools that choose their files themselves look at these too. One that failed for nothing else
+    passed.
+    """
+    excluded = PathPatterns(exclude).matches
+    kept = tuple(one for one in found.diagnostics if not any(map(excluded, _upwards(one.path))))
+    if len(kept) == len(found.diagnostics):
+        return found
+    if found.status is HookStatus.FAILED and not kept:
+        return Found(status=HookStatus.PASSED, exit_code=found.exit_code)
+    return msgspec.structs.replace(found, diagnostics=kept)
+
+
+def _upwards(path: str) -> Iterator[str]:
+    """Yield the path and the directories that it lies in."""
+    while path:
+        yield path
+        path = path.rpartition("/")[0]
 
 
 def by_file(found: Found, paths: Iterable[str]) -> dict[str, Found]:

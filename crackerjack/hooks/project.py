@@ -13,7 +13,7 @@ from crackerjack.config import Config
 from crackerjack.hooks.checking import HookCheck
 from crackerjack.hooks.execution import OnOutput, Surroundings
 from crackerjack.hooks.files import FileSet, discover, walk
-from crackerjack.hooks.git import changed_files
+from crackerjack.hooks.git import changed_files, deleted_files
 from crackerjack.hooks.hook import Hook, HookResult, Strategy
 from crackerjack.hooks.layout import Layout, discover_layout
 from crackerjack.hooks.look import Found
@@ -91,6 +91,8 @@ class Project:
         self.files = FileSet(config.root, ())
         """The files that this run looks at."""
         self.all_files = self.files
+        self.deleted: tuple[str, ...] = ()
+        """The files that are gone, where this run looks at what has changed."""
         self.layout = Layout()
         self.planned: tuple[PlannedHook, ...] = ()
         """Every hook there is for this project, those that run and those that do not."""
@@ -144,6 +146,7 @@ class Project:
             self.files = discover(
                 root, exclude=exclude, changed_only=changed_only, changed_since=since or None
             )
+            self.deleted = tuple(deleted_files(root, since or None))
         self.layout = discover_layout(root, self.all_files, pyproject=self.config.pyproject)
         self._toolbox = Toolbox(root, self.layout.python, self._memory.versions)
         self.planned = select_hooks(
@@ -185,6 +188,7 @@ class Project:
             tool_version=self.tool_version(entry),
             files=self.files,
             all_files=self.all_files,
+            deleted=self.deleted,
             tree=self._whole_tree,
             memory=self._memory,
             undo=self._undo,

@@ -120,7 +120,9 @@ class WorkflowRunner:
         options = self._run.options
         if options.skip_hooks:
             return "all hooks were skipped (--skip-hooks)"
-        if (options.changed_only or options.since) and not self._run.project.files.files:
+        if (options.changed_only or options.since) and not (
+            self._run.project.files.files or self._run.project.deleted
+        ):
             return "no file has changed"
         return ""
 
