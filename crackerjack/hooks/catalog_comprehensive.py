@@ -157,6 +157,7 @@ _BANDIT: Final = Entry(
         check=("-q", "-f", "json", FILES),
         parser="bandit",
         scope=Scope.FILE,
+        any_finding_fails=True,
         when=When.CONFIGURED,
         patterns=("*.py",),
         config_files=(".bandit", "bandit.yaml", "bandit.yml"),

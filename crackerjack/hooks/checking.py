@@ -146,7 +146,9 @@ class HookCheck(msgspec.Struct, frozen=True, kw_only=True):
         if not rest:
             return together(each.values()), True
         found = self._found_now(rest, deadline)
-        self.memory.remember_each(invocation, rest, by_file(found, [file.path for file in rest]))
+        paths = [file.path for file in rest]
+        apart = by_file(found, paths, any_fails=hook.any_finding_fails)
+        self.memory.remember_each(invocation, rest, apart)
         return together([*each.values(), found]), False
 
     def _found_now(self, files: Sequence[SourceFile], deadline: float) -> Found:

@@ -70,6 +70,9 @@ class Hook(msgspec.Struct, frozen=True, kw_only=True):
     """Tables of pyproject.toml that configure the tool, such as ``tool.ruff``."""
     sees_other_files: bool = False
     """Scope FILE: whether findings in a file depend on which other files there are."""
+    any_finding_fails: bool = False
+    """Scope FILE: whether the tool fails for every finding, however small: else what a file's own
+    findings come to cannot be told where severities differ, and they are not reused file by file."""
     asks_network: bool = False
     """Whether findings depend on what is elsewhere, so that no earlier result may be reused."""
     reads_environment: bool = False

@@ -26,6 +26,12 @@ def test_a_file_with_a_warning_beside_one_with_an_error_is_in_doubt() -> None:
     assert set(by_file(mixed, ["a.py", "b.py", "c.py"])) == {"c.py"}
 
 
+def test_a_file_with_a_warning_failed_where_the_tool_fails_for_any_finding() -> None:
+    mixed = failed(finding("a.py"), finding("b.py", Severity.WARNING))
+    apart = by_file(mixed, ["a.py", "b.py"], any_fails=True)
+    assert apart["b.py"] == failed(finding("b.py", Severity.WARNING))
+
+
 def test_nothing_is_known_of_a_look_that_did_not_end() -> None:
     for status in set(HookStatus) - {HookStatus.PASSED, HookStatus.FAILED}:
         assert by_file(Found(status=status), ["a.py"]) == {}
