@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
 
 import msgspec
 
+from crackerjack.decoding import json_decoder
 from crackerjack.hooks.files import as_argument
 from crackerjack.hooks.hook import Hook
 from crackerjack.hooks.look import Found, together
 from crackerjack.hooks.parsers import PARSERS, Parsed, ToolOutput
 from crackerjack.hooks.process import (
+    KEEP,
+    MIB,
     Cancellation,
     ProcessGroups,
     ProcessResult,
@@ -26,9 +30,11 @@ OnOutput = Callable[[str, str], None]
 
 _ARGUMENT_BYTES: Final = 96 * 1024  # of file names in one command: the least that systems allow
 _WORDS: Final = 2000  # characters of a tool's own words in a reason
+_EXIT_CODE: Final = "exit-code"
+_REGEX: Final = "regex"
 _FILES: Final = "{files}"
 _REPORT: Final = "{report}"
-_TEXT_PARSERS: Final = frozenset({"regex", "exit-code"})  # their output is for people too
+_TEXT_PARSERS: Final = frozenset({_REGEX, _EXIT_CODE})  # their output is for people too
 
 
 def tool_environment() -> dict[str, str]:
@@ -53,7 +59,12 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
     groups: ProcessGroups
 
     def run(
-        self, argv: Sequence[str], *, timeout: float, on_output: OnOutput | None = None
+        self,
+        argv: Sequence[str],
+        *,
+        timeout: float,
+        on_output: OnOutput | None = None,
+        keep: int = KEEP,
     ) -> ProcessResult:
         """Run a tool in the project. Raises what :func:`run_process` does."""
         return run_process(
@@ -64,6 +75,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
             cancel=self.cancel,
             groups=self.groups,
             on_output=on_output,
+            keep=keep,
         )
 
 
@@ -101,25 +113,37 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
         yield chunk
 
     def _once(self, paths: Sequence[str]) -> Found:
-        report = os.path.join(self.around.scratch, f"{self.hook.name}-{time.monotonic_ns()}")
-        if any(_REPORT in argument for argument in self.arguments):
-            os.makedirs(self.around.scratch, mode=0o700, exist_ok=True)
-        argv = [self.executable, *self._filled_in(paths, report)]
         parser = self.hook.parser
         streams = {"stdout", "stderr"} if parser in _TEXT_PARSERS else {"stderr"}
+        last = {"stdout": "", "stderr": ""}
 
         def pass_on(stream: str, text: str) -> None:
             if stream in streams:
+                last[stream] = (last[stream] + text)[-_WORDS:]
                 self.on_output(stream, text)
 
         try:
+            report = self._scratch_file("report") if self._wants_report() else ""
             result = self.around.run(
-                argv, timeout=self.deadline - time.monotonic(), on_output=pass_on
+                [self.executable, *self._filled_in(paths, report)],
+                timeout=self.deadline - time.monotonic(),
+                on_output=pass_on,
+                keep=MIB if parser == _EXIT_CODE else KEEP,
             )
         except (OSError, ValueError) as error:
             reason = f"{self.executable} cannot be started: {error}"
             return Found(status=HookStatus.TOOL_ERROR, reason=reason)
-        return self._read(result, _take(report), paths)
+        if parser == _EXIT_CODE and result.truncated:  # its first and its last words are enough
+            words = result.stdout + last["stdout"].encode()
+            result = msgspec.structs.replace(result, stdout=words, truncated=False)
+        return self._read(result, _take(report) if report else "", paths)
+
+    def _wants_report(self) -> bool:
+        return any(_REPORT in argument for argument in self.arguments)
+
+    def _scratch_file(self, kind: str) -> str:
+        os.makedirs(self.around.scratch, mode=0o700, exist_ok=True)
+        return os.path.join(self.around.scratch, f"{self.hook.name}-{kind}-{time.monotonic_ns()}")
 
     def _filled_in(self, paths: Sequence[str], report: str) -> Iterator[str]:
         for argument in self.arguments:
@@ -145,6 +169,11 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
             files=tuple(paths),
             options=self.hook.parser_options,
         )
+        if self.hook.parser == _REGEX and (output.stdout or output.stderr):
+            searched = self._searched(output)
+            if isinstance(searched, Found):
+                return searched
+            output = searched
         parsed: Parsed = PARSERS[self.hook.parser](self.hook.name, output)
         if parsed.status is HookStatus.TOOL_ERROR and self.hook.parser not in _TEXT_PARSERS:
             self.on_output("stdout", output.stdout[-_WORDS:])
@@ -154,6 +183,35 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
             reason=parsed.reason,
             exit_code=result.returncode,
         )
+
+    def _searched(self, output: ToolOutput) -> ToolOutput | Found:
+        """The output with what the user's pattern finds in it, or why that cannot be told."""
+        from crackerjack.hooks.parsers import pattern_search
+        from crackerjack.hooks.parsers.reading import plain
+
+        pattern = output.options["pattern"]
+        try:
+            path = self._scratch_file("output")
+            with open(path, "w", encoding="utf-8", newline="") as file:
+                file.write(f"{plain(output.stdout)}\n{plain(output.stderr)}")
+            result = self.around.run(
+                [sys.executable, "-I", "-S", pattern_search.__file__, pattern, path],
+                timeout=self.deadline - time.monotonic(),
+            )
+            os.unlink(path)
+        except (OSError, ValueError) as error:
+            reason = f"its output cannot be searched for the pattern: {error}"
+            return Found(status=HookStatus.TOOL_ERROR, reason=reason)
+        if unfinished := self._unfinished(result):
+            reason = f"{unfinished.reason}, while its output was searched for the pattern"
+            return msgspec.structs.replace(unfinished, reason=reason)
+        if result.returncode:
+            reason = (
+                f"its output cannot be searched for the pattern: {_text(result.stderr)[-_WORDS:]}"
+            )
+            return Found(status=HookStatus.TOOL_ERROR, reason=reason)
+        found = json_decoder(dict[str, str]).decode_lines(result.stdout)
+        return msgspec.structs.replace(output, matches=tuple(found))
 
     def _unfinished(self, result: ProcessResult) -> Found | None:
         """What there is to say of a process that did not come to its own end."""
@@ -189,6 +247,6 @@ def _take(path: str) -> str:
         with open(path, "rb") as stream:
             content = stream.read()
         os.unlink(path)
-    except FileNotFoundError:
+    except OSError:
         return ""
     return _text(content)

@@ -42,7 +42,7 @@ class OutputRelay:
         """Take what `stream` printed; `now` is a monotonic time in seconds."""
         source = self._streams.setdefault(stream, _Stream())
         if self._passed >= PASSED_ON:
-            source.leave_out(data)
+            source.leave_out(source.take_all() + data)
             return
         source.pending += data
         if now >= self._last_flush + INTERVAL or len(source.pending) >= CHUNK:
@@ -62,8 +62,7 @@ class OutputRelay:
     def finish(self) -> None:
         """Pass on the rest; nothing is fed after this."""
         for name, source in self._streams.items():
-            self._pass_on(name, source, bytes(source.pending))
-            source.pending.clear()
+            self._pass_on(name, source, source.take_all())
         for name, source in self._streams.items():
             left_out, tail = source.take_tail()
             if left_out:
@@ -100,6 +99,12 @@ class _Stream:
             end = len(self.pending)
         taken = bytes(self.pending[:end])
         del self.pending[:end]
+        return taken
+
+    def take_all(self) -> bytes:
+        """All that waits."""
+        taken = bytes(self.pending)
+        self.pending.clear()
         return taken
 
     def leave_out(self, data: bytes) -> None:

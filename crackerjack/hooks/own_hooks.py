@@ -89,7 +89,7 @@ def _check_parser(name: str, table: HookTable) -> None:
 def _check_pattern(name: str, pattern: str) -> None:
     try:
         groups = re.compile(pattern).groupindex
-    except re.error as why:
+    except (re.error, OverflowError, RecursionError) as why:
         raise _error(name, "pattern", f"is no regular expression: {why}", "") from None
     _check_fields(name, "pattern", groups, "named group", "(?P<{}>...)")
 

@@ -103,6 +103,16 @@ def test_too_much_is_left_out_but_for_the_end() -> None:
     assert received.text("stderr") == "a word on the other stream\n"
 
 
+def test_half_a_line_that_waits_when_it_becomes_too_much_stays_in_its_place() -> None:
+    received = Received()
+    relay = OutputRelay(received)
+    data = b"".join(b"%07d\n" % number for number in range(PASSED_ON // 4))
+    for start in range(0, len(data), 65_533):  # reads end within lines
+        relay.feed("stdout", data[start : start + 65_533], 100.0 + start)
+    relay.finish()
+    assert data.decode().endswith(received.text().rpartition("]\n")[2])
+
+
 def test_a_little_too_much_loses_nothing() -> None:
     received = Received()
     relay = OutputRelay(received)

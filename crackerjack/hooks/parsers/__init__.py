@@ -37,6 +37,8 @@ class ToolOutput(msgspec.Struct, frozen=True, kw_only=True):
     """What ``{files}`` was: paths relative to `root`."""
     options: Mapping[str, str] = {}
     """The hook's `parser_options`."""
+    matches: tuple[Mapping[str, str], ...] = ()
+    """Parser ``regex``: what its pattern found; see :mod:`.pattern_search`."""
 
 
 class Parsed(msgspec.Struct, frozen=True):

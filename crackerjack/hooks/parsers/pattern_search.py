@@ -3,9 +3,9 @@
 A pattern may backtrack for ever, and holds the interpreter's lock meanwhile: nothing could time it
 out or interrupt it. So it runs in a process of its own, of which only the standard library is needed::
 
-    python -I -S pattern_search.py PATTERN FILE...
+    python -I -S pattern_search.py PATTERN FILE
 
-prints a line of JSON, an object with the named groups, for each line of the files that it finds.
+prints a line of JSON, an object with the named groups, for each line of the file that it finds.
 """
 
 from __future__ import annotations
@@ -14,26 +14,21 @@ import json
 import re
 import sys
 from collections.abc import Iterator
-from typing import Final
-
-_ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
-"""What colours text."""
 
 
 def matches(pattern: str, text: str) -> Iterator[dict[str, str]]:
     """Yield the named groups of each line, taken by itself, that the pattern is found in."""
     search = re.compile(pattern).search
     for line in text.splitlines():
-        if found := search(_ESCAPES.sub("", line)):
+        if found := search(line):
             yield found.groupdict(default="")
 
 
-def main(pattern: str, *paths: str) -> None:
-    """Search the files, whose bytes may be any."""
-    for path in paths:
-        with open(path, encoding="utf-8", errors="backslashreplace", newline="") as file:
-            for groups in matches(pattern, file.read()):
-                print(json.dumps(groups))
+def main(pattern: str, path: str) -> None:
+    """Search a file in UTF-8."""
+    with open(path, encoding="utf-8", newline="") as file:
+        for groups in matches(pattern, file.read()):
+            sys.stdout.write(json.dumps(groups) + "\n")
 
 
 if __name__ == "__main__":

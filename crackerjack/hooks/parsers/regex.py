@@ -1,34 +1,27 @@
 """Text, read with a regular expression of the user's own: option `pattern`.
 
 Its named groups are fields of a diagnostic: `path` and `message`, and any of `line`, `column`, `code`
-and `severity`. It is searched for in every line by itself.
+and `severity`. Whoever runs the tool has it searched for, in every line by itself.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Mapping
 
 from crackerjack.hooks.diagnostic import Diagnostic
 from crackerjack.hooks.parsers import Parsed, ToolOutput
 from crackerjack.hooks.parsers.exit_code import findings_exit
-from crackerjack.hooks.parsers.reading import ProjectPaths, judge, plain, position, severity
+from crackerjack.hooks.parsers.reading import ProjectPaths, judge, position, severity
 
 
 def parse(hook: str, output: ToolOutput) -> Parsed:
-    """Both stdout and stderr are searched."""
-    pattern = re.compile(output.options["pattern"])
+    """The matches are of both stdout and stderr."""
     paths = ProjectPaths(output.root)
-    found = [
-        _diagnostic(hook, match, paths)
-        for text in (output.stdout, output.stderr)
-        for line in plain(text).splitlines()
-        if (match := pattern.search(line))
-    ]
+    found = [_diagnostic(hook, fields, paths) for fields in output.matches]
     return judge(hook, output, found, findings_exit=findings_exit(output))
 
 
-def _diagnostic(hook: str, match: re.Match[str], paths: ProjectPaths) -> Diagnostic:
-    fields = match.groupdict(default="")
+def _diagnostic(hook: str, fields: Mapping[str, str], paths: ProjectPaths) -> Diagnostic:
     return Diagnostic(
         hook=hook,
         path=paths(fields["path"]),
