@@ -7,7 +7,7 @@ import os
 import re
 import stat
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final, Literal, get_args
 
 import msgspec
@@ -237,6 +237,8 @@ def _table(pyproject: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _convert(table: Mapping[str, Any], text: str) -> Settings:
+    if keys := _where_nul(table):
+        raise _error_at(keys, "holds a NUL, which no path and no argument can", "", text)
     try:
         return msgspec.convert(table, Settings)
     except msgspec.ValidationError as error:
@@ -254,6 +256,21 @@ _TYPES: Final = {
     "float": "a number",
 }
 """What msgspec says, in the words of TOML."""
+
+
+def _where_nul(value: object) -> list[str]:
+    """The keys that lead to a string with a NUL; none where there is no such string."""
+    pairs: Iterable[tuple[object, object]] = ()
+    if isinstance(value, dict):
+        pairs = value.items()
+    elif isinstance(value, list):
+        pairs = enumerate(value, start=1)
+    for key, inner in pairs:
+        if "\0" in (str(key) + inner if isinstance(inner, str) else str(key)):
+            return [str(key)]
+        if keys := _where_nul(inner):
+            return [str(key), *keys]
+    return []
 
 
 def _invalid(message: str, table: Mapping[str, Any], text: str) -> ConfigError:

@@ -53,6 +53,10 @@ def test_ci_switched_off_is_off(tmp_path: Path, ci: str) -> None:
             ),
         ),
         ("[tool]\ncrackerjack = 3", "pyproject.toml: tool.crackerjack: expected a table"),
+        (
+            '[tool.crackerjack.hooks.mine]\ncommand = ["x", "a\\u0000"]',
+            "pyproject.toml:2: tool.crackerjack.hooks.mine.command.2: holds a NUL",
+        ),
         ("tool = 3", "pyproject.toml: tool: expected a table"),
         ("x = [\ny", "pyproject.toml:2:1: not valid TOML: "),
         ("x = [\n1,", "pyproject.toml:2:3: not valid TOML: "),

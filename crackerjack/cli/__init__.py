@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 from importlib import import_module
 from typing import NoReturn, cast
@@ -21,6 +22,8 @@ def entry() -> NoReturn:
     tenth of the time that a short run takes.
     """
     _open_missing_streams()
+    if not sys.warnoptions:
+        warnings.simplefilter("ignore")  # they are about our code, or a pattern of the user's
     gc.disable()  # while modules are imported, nothing becomes garbage
     exit_code = main()
     sys.stderr.flush()

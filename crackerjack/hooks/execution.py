@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -132,6 +133,8 @@ class Execution(msgspec.Struct, frozen=True, kw_only=True):
             )
         except (OSError, ValueError) as error:
             reason = f"{self.executable} cannot be started: {error}"
+            if isinstance(error, OSError) and error.errno == errno.ENOEXEC:
+                reason += "; a script begins with a line such as #!/bin/sh"
             return Found(status=HookStatus.TOOL_ERROR, reason=reason)
         if parser == _EXIT_CODE and result.truncated:  # its first and its last words are enough
             words = result.stdout + last["stdout"].encode()

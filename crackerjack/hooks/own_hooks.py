@@ -25,7 +25,7 @@ def own_hook(name: str, table: HookTable) -> Hook:
     """The hook that the table defines. Raises :exc:`ConfigError` for one that cannot work."""
     if not _NAME.fullmatch(name):
         raise _error(name, "", "is no name for a hook", "use a-z, 0-9 and -")
-    if not table.command or not table.command[0]:
+    if not table.command or not table.command[0].strip():
         raise _error(name, "command", "is empty", 'say what to run: command = ["tool", "--flag"]')
     _check_parser(name, table)
     tool, *arguments = table.command

@@ -243,7 +243,9 @@ def _with_tool(hook: Hook, tool: Tool | None, *, asked: bool) -> PlannedHook:
     if hook.tool is None or tool is not None:
         return PlannedHook(hook=hook, tool=tool, runs=True, asked=asked)
     reason = (
-        f"{hook.tool} is not installed in the project's environment, beside crackerjack or on PATH"
+        f"{hook.tool} is no program: it must be an executable file whose interpreter exists"
+        if "/" in hook.tool
+        else f"{hook.tool} is not installed in the project's environment, beside crackerjack or on PATH"
     )
     if hook.install:
         reason += f": {hook.install}"
