@@ -31,6 +31,8 @@ OnOutput = Callable[[str, str], None]
 
 _ARGUMENT_BYTES: Final = 96 * 1024  # of file names in one command: the least that systems allow
 _WORDS: Final = 2000  # characters of a tool's own words in a reason
+_WITHOUT_CACHES: Final = {"RUFF_NO_CACHE": "true", "MYPY_CACHE_DIR": os.devnull}
+"""For tools that break down where they cannot write their cache into the project."""
 _EXIT_CODE: Final = "exit-code"
 _REGEX: Final = "regex"
 _FILES: Final = "{files}"
@@ -71,7 +73,7 @@ class Surroundings(msgspec.Struct, frozen=True, kw_only=True):
         return run_process(
             argv,
             cwd=self.root,
-            env=tool_environment(),
+            env=tool_environment() | ({} if os.access(self.root, os.W_OK) else _WITHOUT_CACHES),
             timeout=timeout,
             cancel=self.cancel,
             groups=self.groups,
