@@ -7,6 +7,7 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib import import_module
 from typing import NoReturn, cast
 
@@ -26,7 +27,8 @@ def entry() -> NoReturn:
         warnings.simplefilter("ignore")  # they are about our code, or a pattern of the user's
     gc.disable()  # while modules are imported, nothing becomes garbage
     exit_code = main()
-    sys.stderr.flush()
+    with suppress(OSError):
+        sys.stderr.flush()
     os._exit(exit_code)
 
 
@@ -42,18 +44,23 @@ def main(argv: Sequence[str] | None = None) -> int:
         exit_code = command(arguments)
         sys.stdout.flush()
     except CrackerjackError as error:
-        print(f"crackerjack: error: {error}", file=sys.stderr)
+        _complain(str(error))
         return ExitCode.USAGE
     except BrokenPipeError:
         _forget_stdout()
         return ExitCode.INTERRUPTED
     except OSError as error:
         _forget_stdout()
-        print(f"crackerjack: error: the output cannot be written: {error}", file=sys.stderr)
+        _complain(f"the output cannot be written: {error}")
         return ExitCode.USAGE
     except KeyboardInterrupt:
         return ExitCode.INTERRUPTED
     return exit_code
+
+
+def _complain(sentence: str) -> None:
+    with suppress(OSError):  # then the exit code alone says it
+        print(f"crackerjack: error: {sentence}", file=sys.stderr)
 
 
 def _import_msgspec() -> None:

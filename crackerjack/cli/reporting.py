@@ -16,8 +16,17 @@ from crackerjack.terminal.output import Output
 
 def write_report(snapshot: JobSnapshot, name: str, stream: IO[bytes]) -> None:
     """Render the report `name` into a binary stream. Raises :exc:`OSError`."""
-    stream.write(FORMATS[name](snapshot).encode("utf-8", "backslashreplace"))
-    stream.flush()
+    write_through(stream, FORMATS[name](snapshot).encode("utf-8", "backslashreplace"))
+
+
+def write_through(stream: IO[bytes], data: bytes) -> None:
+    """Write all of it at once. Raises :exc:`OSError` with the name of the file."""
+    try:
+        stream.write(data)
+        stream.flush()
+    except OSError as error:
+        error.filename = stream.name
+        raise
 
 
 def print_json(value: Mapping[str, Any] | list[Any]) -> None:

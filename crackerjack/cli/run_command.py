@@ -7,11 +7,11 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager, suppress
 from types import FrameType
 from typing import IO, Any, Final
 
-from crackerjack.cli.reporting import write_report
+from crackerjack.cli.reporting import write_report, write_through
 from crackerjack.config import Config, find_project, load_config
 from crackerjack.container import Container, open_container
 from crackerjack.errors import StoreError, UsageError
@@ -101,9 +101,16 @@ def _open_output(stack: ExitStack, path: str | None, option: str) -> IO[bytes] |
     if path is None:
         return None
     try:
-        return stack.enter_context(open(path, "wb"))
+        stream = open(path, "wb")  # noqa: SIM115
     except OSError as error:
         raise UsageError(f"{option} {path}: {error.strerror}") from None
+    stack.callback(_close, stream)
+    return stream
+
+
+def _close(stream: IO[bytes]) -> None:
+    with suppress(OSError):  # what cannot be written has been told: all is written through
+        stream.close()
 
 
 def _keep_house(container: Container, config: Config, job: Job, view: View) -> None:
@@ -118,8 +125,7 @@ def _keep_house(container: Container, config: Config, job: Job, view: View) -> N
 
 def _line_writer(stream: IO[bytes]) -> Sink:
     def write(event: WorkflowEvent) -> None:
-        stream.write(event.to_json() + b"\n")
-        stream.flush()
+        write_through(stream, event.to_json() + b"\n")
 
     return write
 
