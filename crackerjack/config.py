@@ -170,12 +170,29 @@ def load_config(
 
 
 def state_dir(environment: Mapping[str, str]) -> str:
-    """Where the store lives: ``CRACKERJACK_STATE_DIR``, else below the user's state directory."""
+    """Where the store lives: ``CRACKERJACK_STATE_DIR``, else below the user's state directory.
+
+    Raises :exc:`UsageError` for a user without a home.
+    """
     named = environment.get("CRACKERJACK_STATE_DIR")
     if named:
         return os.path.abspath(os.path.expanduser(named))
-    base = environment.get("XDG_STATE_HOME") or os.path.expanduser("~/.local/state")
+    base = environment.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(base):  # which the specification of XDG tells to ignore
+        base = os.path.join(_home(environment), ".local", "state")
     return os.path.join(base, "crackerjack")
+
+
+def _home(environment: Mapping[str, str]) -> str:
+    home = environment.get("HOME", "")
+    if os.path.isabs(home):
+        return home
+    from pwd import getpwuid
+
+    try:
+        return getpwuid(os.getuid()).pw_dir
+    except KeyError:
+        raise UsageError("nobody knows your home directory: set CRACKERJACK_STATE_DIR") from None
 
 
 def _read_pyproject(root: str) -> tuple[str, dict[str, Any]]:

@@ -123,3 +123,9 @@ def test_a_directory_that_is_not_there_is_a_usage_error(tmp_path: Path) -> None:
 def test_the_state_directory_follows_the_environment(tmp_path: Path) -> None:
     assert state_dir({"CRACKERJACK_STATE_DIR": str(tmp_path)}) == str(tmp_path)
     assert state_dir({"XDG_STATE_HOME": "/x"}) == "/x/crackerjack"
+    assert state_dir({"HOME": "/home/me"}) == "/home/me/.local/state/crackerjack"
+
+
+@pytest.mark.parametrize("home", [{}, {"HOME": ""}, {"HOME": "here", "XDG_STATE_HOME": "there"}])
+def test_no_state_directory_is_made_in_the_working_directory(home: dict[str, str]) -> None:
+    assert state_dir(home).startswith("/")

@@ -64,7 +64,7 @@ _CODESPELL: Final = Entry(
     unprepared=(
         "--builtin=clear",
         # Words of up to three letters, and words with an underscore, are names more often than errors.
-        "--ignore-regex=(?<![\\w'\u2019])\\w{1,3}(?![\\w'\u2019])|\\w*_\\w*",
+        "--ignore-regex=(?<![\\w'\\u2019])\\w{1,3}(?![\\w'\\u2019])|\\w*_\\w*",
     ),
     unprepared_patterns=(*_PYTHON, *_PROSE),
 )

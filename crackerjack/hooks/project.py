@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import os
+import re
 import sys
 import time
 from collections.abc import Callable, Collection, Sequence
@@ -104,6 +105,7 @@ class Project:
         self._memory = Memory(state_dir, config.root, enabled=config.cache)
         self._toolbox = Toolbox(config.root, None)
         self._lines = SourceLines(config.root)
+        self._state_dir = state_dir
         self._scratch = os.path.join(state_dir, "scratch", key)
 
     @classmethod
@@ -140,7 +142,7 @@ class Project:
         Raises :exc:`UsageError` for a name that no hook has and for a revision that git does not
         know, :exc:`ConfigError` for a hook of the user's own that cannot work.
         """
-        root, exclude = self.config.root, self.config.exclude
+        root, exclude = self.config.root, (*self.config.exclude, *self._our_own_files())
         self.all_files = self.files = discover(root, exclude=exclude)
         if changed_only or since:
             self.files = discover(
@@ -157,6 +159,13 @@ class Project:
             wanted=wanted,
             everything=everything,
         )
+
+    def _our_own_files(self) -> tuple[str, ...]:
+        """A pattern for the store, should it lie in the project: no hook may write to that."""
+        inside = os.path.relpath(os.path.realpath(self._state_dir), self.config.root)
+        if inside == "." or inside.startswith(".."):
+            return ()
+        return (re.sub(r"([*?[])", r"[\1]", inside) + "/*",)
 
     @property
     def trouble(self) -> str:
