@@ -26,7 +26,18 @@ LARGEST: Final = 8 * 1024 * 1024
 _TICK: Final = 2_000_000_000
 """Nanoseconds; FAT has the coarsest clock in use."""
 
-_NOT_SOURCE: Final = frozenset({"__pycache__", "node_modules"})
+_NOT_SOURCE: Final = frozenset(
+    {
+        "__pycache__",
+        "node_modules",
+        "site-packages",
+        "htmlcov",
+        ".eggs",
+        ".hypothesis",
+        ".nox",
+        ".tox",
+    }
+)
 _BUILT: Final = frozenset({"build", "dist"})
 _ENVIRONMENT_MARKS: Final = frozenset({"pyvenv.cfg", "conda-meta"})
 
@@ -94,6 +105,8 @@ def discover(
 ) -> FileSet:
     """Return the files of the project in `root`: those that git tracks or does not ignore.
 
+    An environment, a cache and what a build leaves are no part of the project unless git tracks them:
+    not everybody ignores them, and what others have written is not ours to judge, let alone to fix.
     Symbolic links are left out: what they point to is either in the project anyway, or not part of
     it. A pattern of `exclude` that names a directory leaves out all below it. Where git cannot tell,
     the directories are walked instead and `note` says so. With `changed_only`, files that differ from
@@ -106,7 +119,7 @@ def discover(
     excluded = PathPatterns(exclude)
     if changed_only or changed_since is not None:
         names = git.changed_files(root, changed_since)
-        return _file_set(root, _seen(root, [names], excluded), has_git=True)
+        return _file_set(root, _seen(root, names, excluded), has_git=True)
     try:
         return _file_set(root, _seen(root, git.listed_files(root), excluded), has_git=True)
     except git.GitUnavailable as why:
@@ -143,14 +156,15 @@ def walk(root: str, exclude: Sequence[str] = ()) -> Iterator[SourceFile]:
         except OSError:
             continue
         names = {entry.name for entry in entries}
-        if directory and _is_not_source(directory, names):
+        if directory and _is_generated(directory, names):
             continue
         for entry in entries:
             path = f"{directory}/{entry.name}" if directory else entry.name
             if excluded.matches(path):
                 continue
             if entry.is_dir(follow_symlinks=False):
-                pending.append(path)
+                if not entry.name.startswith("."):
+                    pending.append(path)
             elif entry.is_file(follow_symlinks=False) and (file := look_at(root, path)):
                 yield file
 
@@ -173,10 +187,10 @@ def _file_set(root: str, files: Iterable[SourceFile], *, has_git: bool, note: st
 def _seen(
     root: str, listings: Iterable[Sequence[str]], excluded: PathPatterns
 ) -> Iterable[SourceFile]:
-    """Return those of git's names that are regular files now."""
+    """Return those of git's names, tracked and then untracked, that are regular files now."""
     found: dict[str, SourceFile] = {}
-    directories = _Directories(root, excluded)
-    for names in listings:
+    for names, tracked in zip(listings, (True, False), strict=True):
+        directories = _Directories(root, excluded, tracked=tracked)
         for path in names:
             if not directories[path[: max(path.rfind("/"), 0)]] or excluded.matches(path):
                 continue
@@ -190,29 +204,36 @@ class _Directories(dict[str, bool]):
     """Tells of a directory whether its files belong to the project; each is looked at once.
 
     They don't below an excluded directory, nor below a symbolic link: git's index still holds the
-    files of a directory that a link has replaced since.
+    files of a directory that a link has replaced since. Nor do untracked ones in what is generated.
     """
 
-    def __init__(self, root: str, excluded: PathPatterns) -> None:
+    def __init__(self, root: str, excluded: PathPatterns, *, tracked: bool) -> None:
         super().__init__({"": True})
         self._root = root
         self._excluded = excluded
+        self._tracked = tracked
 
     def __missing__(self, directory: str) -> bool:
         belongs = (
             self[directory[: max(directory.rfind("/"), 0)]]
             and not self._excluded.matches(directory)
             and not os.path.islink(f"{self._root}/{directory}")
+            and (self._tracked or not self._was_generated(directory))
         )
         self[directory] = belongs
         return belongs
 
+    def _was_generated(self, directory: str) -> bool:
+        names = (*_ENVIRONMENT_MARKS, "__init__.py")
+        there = {name for name in names if os.path.exists(f"{self._root}/{directory}/{name}")}
+        return _is_generated(directory, there)
 
-def _is_not_source(directory: str, names: set[str]) -> bool:
+
+def _is_generated(directory: str, names: set[str]) -> bool:
+    """Whether tools filled a directory with these names in it: an environment, a cache, a build."""
     name = directory.rpartition("/")[2]
     return (
-        name.startswith(".")
-        or name in _NOT_SOURCE
+        name in _NOT_SOURCE
         or name.endswith(".egg-info")
         or (name in _BUILT and "__init__.py" not in names)
         or not names.isdisjoint(_ENVIRONMENT_MARKS)

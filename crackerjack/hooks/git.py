@@ -50,24 +50,24 @@ def listed_files(root: str) -> Iterator[list[str]]:
     yield others
 
 
-def changed_files(root: str, since: str | None) -> list[str]:
-    """Return what differs from HEAD: staged, unstaged and untracked files.
+def changed_files(root: str, since: str | None) -> tuple[list[str], list[str]]:
+    """Return what differs from HEAD: staged and unstaged files, and untracked ones.
 
     With `since`, what differs from the commit where HEAD left that revision. Raises
     :exc:`UsageError` when git cannot tell.
     """
     try:
         base = _head(root) if since is None else _fork_point(root, since)
-        untracked = _ask(root, "ls-files", "-z", "--others", "--exclude-standard")
+        untracked = _names(_ask(root, "ls-files", "-z", "--others", "--exclude-standard"))
         if base is None:
-            return _names(_ask(root, "ls-files", "-z", "--cached")) + _names(untracked)
+            return _names(_ask(root, "ls-files", "-z", "--cached")), untracked
         options = ("--name-only", "-z", "--no-renames", "--no-ext-diff", "--relative")
         changed = _ask(root, "diff", *options, "--diff-filter=d", "--ignore-submodules", base, "--")
     except GitUnavailable as error:
         raise UsageError(
             f"cannot tell which files changed in {root}: {error}. Run without --changed-only and --since"
         ) from error
-    return _names(changed) + _names(untracked)
+    return _names(changed), untracked
 
 
 def deleted_files(root: str, since: str | None) -> list[str]:

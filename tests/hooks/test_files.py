@@ -23,6 +23,28 @@ def test_tracked_and_untracked_files_but_not_ignored_ones(tmp_path: Path) -> Non
     assert found.note == ""
 
 
+def test_untracked_files_that_tools_have_put_there_are_left_out(tmp_path: Path) -> None:
+    root = make_repository(tmp_path, "a.py", "build/kept.py", "dist/__init__.py")
+    make_tree(
+        root,
+        ".github/workflows/new.yml",
+        "build/lib/copied.py",
+        "dist/new.py",
+        "my.env/pyvenv.cfg",
+        "my.env/lib/python3.13/site-packages/six.py",
+        "conda/conda-meta/history",
+        "conda/lib/b.py",
+        "pkg/__pycache__/c.pyc",
+        "pkg/new.py",
+        "x.egg-info/PKG-INFO",
+        ".tox/log/d.txt",
+    )
+    new = (".github/workflows/new.yml", "dist/new.py", "pkg/new.py")
+    kept = ("a.py", "build/kept.py", "dist/__init__.py")
+    assert discover(str(root)).paths == tuple(sorted((*new, *kept)))
+    assert discover(str(root), changed_only=True).paths == new
+
+
 def test_what_is_known_of_a_file(tmp_path: Path) -> None:
     root = make_repository(tmp_path, "a.py")
     (root / "a.py").chmod(0o755)
