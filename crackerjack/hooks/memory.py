@@ -103,7 +103,9 @@ class Memory:
         if hook.sees_other_files:
             others = key_of(*map(os.fsencode, all_files.select(hook.patterns).paths))
         return invocation_key(
-            hook=key_of(__version__.encode(), repr(hook).encode("utf-8", "surrogateescape"), others),
+            hook=key_of(
+                __version__.encode(), repr(hook).encode("utf-8", "surrogateescape"), others
+            ),
             tool_version=tool_version,
             argv=argv,
             config=self._configuration(hook, argv, all_files),
