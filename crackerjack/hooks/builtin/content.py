@@ -26,6 +26,7 @@ class Content:
         self.suffix = self.name[max(self.name.rfind("."), 0) :].lower()
         """``.py``; the whole name where it has no dot."""
         self.is_python = is_python(self.name)
+        self._line_known = 0, 1
 
     @functools.cached_property
     def is_text(self) -> bool:
@@ -53,7 +54,13 @@ class Content:
 
     def line_at(self, offset: int) -> int:
         """The line, counted from 1, that the byte at `offset` is on."""
-        return self.data.count(b"\n", 0, offset) + 1
+        # Mostly asked in ascending order, in a large file often: counted on from the last answer.
+        before, line = self._line_known
+        if offset < before:
+            before, line = 0, 1
+        line += self.data.count(b"\n", before, offset)
+        self._line_known = offset, line
+        return line
 
     def finding(
         self,
