@@ -169,12 +169,26 @@ class SampleRun:
             self.add(EventType.DIAGNOSTIC_FOUND, one)
         return self
 
-    def fixed(self, step_id: str, hook: str, *paths: str, reason: str = "") -> SampleRun:
-        """Files are changed, or with a reason, refused."""
+    def fixed(
+        self,
+        step_id: str,
+        hook: str,
+        *paths: str,
+        reason: str = "",
+        rules: tuple[str, ...] = (),
+    ) -> SampleRun:
+        """Files are changed, or with a reason, not."""
         for path in paths:
             self.add(
                 EventType.FILE_FIXED,
-                FileFixed(step_id=step_id, hook=hook, path=path, fixed=not reason, reason=reason),
+                FileFixed(
+                    step_id=step_id,
+                    hook=hook,
+                    path=path,
+                    fixed=not reason,
+                    rules=rules,
+                    reason=reason,
+                ),
             )
         return self
 

@@ -107,13 +107,14 @@ def _rows(job: JobSnapshot) -> Iterator[HookState]:
 
 
 def _skipped(job: JobSnapshot) -> Iterator[tuple[str, list[str]]]:
-    """The steps and hooks that were skipped, by reason."""
+    """The steps that were skipped, and the hooks of others that were, by reason."""
     by_reason: dict[str, list[str]] = {}
+    steps = {step.step_id for step in job.steps.values() if step.status is StepStatus.SKIPPED}
     for step in job.steps.values():
-        if step.status is StepStatus.SKIPPED:
+        if step.step_id in steps:
             by_reason.setdefault(step.reason, []).append(_step_name(step))
     for hook in job.hooks.values():
-        if hook.status == HookStatus.SKIPPED:
+        if hook.status == HookStatus.SKIPPED and hook.step_id not in steps:
             by_reason.setdefault(hook.reason, []).append(inert(hook.name))
     for reason, names in by_reason.items():
         yield (f" ({one_line(reason)})" if reason else ""), names

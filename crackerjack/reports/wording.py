@@ -97,9 +97,9 @@ def failing_test(test: TestCompleted, *, limit: int = _MESSAGE_LINES) -> list[Li
 
 
 def fix(fixed: FileFixed) -> Line:
-    """``fixed path: rules [hook]``, or why a file was left as it was."""
+    """``fixed path: rules [hook]``, or what would be, or why a file was left as it was."""
     hook = ("faint", f" [{inert(fixed.hook)}]")
-    if not fixed.fixed:
+    if not fixed.fixed and not fixed.rules:
         return [
             ("warn", "left as it was "),
             ("path", inert(fixed.path)),
@@ -107,7 +107,8 @@ def fix(fixed: FileFixed) -> Line:
             hook,
         ]
     rules = f": {', '.join(map(inert, fixed.rules))}" if fixed.rules else ""
-    return [("good", "fixed "), ("path", inert(fixed.path)), ("", rules), hook]
+    done = ("good", "fixed ") if fixed.fixed else ("warn", "would fix ")
+    return [done, ("path", inert(fixed.path)), ("", rules), hook]
 
 
 def coverage(measured: CoverageMeasured) -> str:
@@ -195,9 +196,11 @@ def next_commands(job: JobSnapshot) -> list[tuple[str, str]]:
     commands: list[tuple[str, str]] = []
     if counts["findings"] or any(True for _ in job.failing_tests):
         commands.append((f"crackerjack show {job.job_id}", "all findings, by file"))
-    fixable = any(found.fixable for found in job.diagnostics) or any(True for _ in job.fixes)
+    fixable = any(found.fixable for found in job.diagnostics) or any(
+        fix.rules and not fix.fixed for fix in job.fixes
+    )
     if job.check and fixable:
-        commands.append(("crackerjack run", "fix what can be fixed"))
+        commands.append(("crackerjack run --fix", "fix what can be fixed"))
     commands.extend(
         (command[1] or command[2], f"install what {inert(hook.name)} needs")
         for hook in hooks

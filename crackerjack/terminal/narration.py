@@ -56,6 +56,8 @@ class Narration:
         self._withheld: Final[Counter[tuple[str, str]]] = Counter()
         """How many lines of a step's hook were not told."""
         self._seen: Final[set[tuple[str, ...]]] = set()
+        self._well: Final[dict[tuple[str, str], bool]] = {}
+        """Whether a step's hook ended well the last time; that it did so again is not told."""
         self._tellers: Final = self._choose(verbosity)
 
     def tell(self, event: WorkflowEvent) -> list[Line]:
@@ -152,8 +154,11 @@ class Narration:
         return [[("faint", name), ("", line)] for line in inert_lines(payload.text)]
 
     def _hook_ended(self, payload: HookEnded) -> list[Line]:
-        hook = self.job.hook(payload.step_id, payload.hook)
-        return [*self._rest(payload.step_id, payload.hook), *self._row(hook)]
+        key = (payload.step_id, payload.hook)
+        still_well = payload.rerun and payload.success and self._well.get(key, False)
+        self._well[key] = payload.success
+        told = [] if still_well else self._row(self.job.hook(*key))
+        return [*self._rest(*key), *told]
 
     def _phase_ended(self, payload: PhaseEnded) -> list[Line]:
         name = _PHASES.get(payload.phase, payload.phase)

@@ -15,6 +15,7 @@ from crackerjack.reports.style import PLAIN, Look
 from crackerjack.reports.summary import ending
 from crackerjack.types import HookStatus, JobId
 from tests.sample_run import (
+    CLEANING,
     FAST,
     JOB,
     START,
@@ -109,7 +110,26 @@ def test_what_a_check_could_have_fixed_is_offered() -> None:
     run = SampleRun().begin(check=True).strategy(FAST, ["ruff-check"]).hook(FAST, "ruff-check")
     run.found(finding("ruff-check", fixable=True), finding("ruff-check", line=9))
     run.hook_ended(FAST, "ruff-check", HookStatus.FAILED).end(EventType.WORKFLOW_FAILED)
-    assert ("crackerjack run", "fix what can be fixed") in wording.next_commands(of(run))
+    assert ("crackerjack run --fix", "fix what can be fixed") in wording.next_commands(of(run))
+
+
+def test_what_a_check_would_clean_is_offered_and_what_it_would_refuse_is_not() -> None:
+    refused = SampleRun().begin(check=True).fixed(CLEANING, "cleaning", "a.py", reason="no UTF-8")
+    cleaned = SampleRun().begin(check=True)
+    cleaned.fixed(CLEANING, "cleaning", "a.py", reason="--check", rules=("F401", "I001"))
+    assert wording.next_commands(of(refused)) == []
+    assert wording.next_commands(of(cleaned)) == [
+        ("crackerjack run --fix", "fix what can be fixed")
+    ]
+    assert [PLAIN.paint(wording.fix(one)) for one in of(cleaned).fixes] == [
+        "would fix a.py: F401, I001 [cleaning]"
+    ]
+
+
+def test_a_step_that_was_skipped_is_named_once() -> None:
+    run = SampleRun().begin(tests=True).phase(TESTS)
+    run.phase_ended(TESTS, HookStatus.SKIPPED, "no tests were found")
+    assert "  - skipped tests (no tests were found)" in end_of(run.end())
 
 
 @pytest.mark.parametrize(

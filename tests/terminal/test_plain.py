@@ -157,6 +157,19 @@ def test_a_finding_that_is_found_again_is_told_once() -> None:
     assert sum("F401" in line for line in shown(run)) == 1
 
 
+def test_that_a_hook_is_still_well_after_its_fix_is_not_told() -> None:
+    run = SampleRun().begin().strategy(FAST, ["a", "b"])
+    run.hook(FAST, "a").hook_ended(FAST, "a", HookStatus.FIXED, fixed=2)
+    run.hook(FAST, "b").hook_ended(FAST, "b", HookStatus.FAILED, findings=1)
+    for name in "ab":
+        run.hook(FAST, name, rerun=True).hook_ended(FAST, name, rerun=True)
+    assert shown(run)[1:] == [
+        "✓ a                     0.50s  fixed 2 files",
+        "✗ b                     0.50s  1 finding",
+        "✓ b                      1.0s  passed",
+    ]
+
+
 def test_a_long_message_of_a_test_is_cut() -> None:
     run = SampleRun().begin(tests=True).phase(TESTS).hook(TESTS, "pytest")
     run.test("t.py::a", "error", path="t.py", line=1, message="\n".join(map(str, range(30))))
