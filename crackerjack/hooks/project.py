@@ -10,6 +10,8 @@ import time
 from collections.abc import Callable, Collection, Sequence
 from typing import TYPE_CHECKING, Final, Self
 
+import msgspec
+
 from crackerjack.config import Config
 from crackerjack.hooks.checking import HookCheck
 from crackerjack.hooks.execution import OnOutput, Surroundings
@@ -41,6 +43,12 @@ _CLEANING: Final = Hook(
     sees_other_files=True,
 )
 """What the results of the cleaning depend on: with nothing to clean before, there is nothing now."""
+
+
+_IMPORT_NOT_FOUND: Final = frozenset(
+    {"import-not-found", "reportMissingImports", "unresolved-import", "missing-import"}
+)
+"""What mypy and zuban, pyright, ty and pyrefly call it."""
 
 
 def check_request(
@@ -210,6 +218,8 @@ class Project:
             limited_by=limited_by,
         )
         result = check.run(fix=fix)
+        if self.layout.python is None:
+            result = _without_environment(result)
         if result.changed:
             self._refresh(result.changed)
         return result
@@ -218,6 +228,9 @@ class Project:
         """Clean the code for at most `limit` seconds, or in a check run say what would be cleaned."""
         from crackerjack.hooks.cleaning import CleaningResult, clean
 
+        if not self.files.select(_CLEANING.patterns).files:
+            reason = "there is no file for it to look at"
+            return CleaningResult(status=HookStatus.SKIPPED, reason=reason)
         ruff = self._toolbox.find("ruff")
         if ruff is None:
             reason = "ruff is not installed: install it with `pip install ruff`"
@@ -302,3 +315,13 @@ class Project:
         self.files = self.files.refreshed(changed)
         self.all_files = self.all_files.refreshed(changed)
         self._lines = SourceLines(self.config.root)
+
+
+def _without_environment(result: HookResult) -> HookResult:
+    """The result in a project that has no environment, and why imports were not found in it."""
+    missing = sum(one.code in _IMPORT_NOT_FOUND for one in result.diagnostics)
+    if not missing or result.reason:
+        return result
+    imports = "1 import was" if missing == 1 else f"{missing} imports were"
+    reason = f"{imports} not found, for the project has no environment of its own (.venv)"
+    return msgspec.structs.replace(result, reason=reason)

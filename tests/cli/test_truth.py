@@ -185,3 +185,23 @@ def test_a_full_disk_behind_stdout_is_a_sentence(
     assert ran.returncode == 2
     assert "cannot be written" in ran.stderr
     assert "Traceback" not in ran.stderr
+
+
+def test_fixable_is_what_a_run_would_fix(crackerjack: CommandLine, project: Project) -> None:
+    project.write("sample/old.py", "class Old(object):\n    pass\n\n\nprint(f'old')\n")
+    ran = crackerjack(
+        "--check", "--json", "--hook", "ruff-modernize", "--hook", "ruff-check", "--skip-cleaning"
+    )
+    found = [event["data"] for event in ran.events if event["event_type"] == "diagnostic_found"]
+    assert {one["code"]: one["fixable"] for one in found} == {"UP004": False, "F541": True}
+
+
+def test_why_imports_are_not_found(crackerjack: CommandLine, project: Project) -> None:
+    project.configure("[tool.mypy]\nstrict = true\n")
+    project.write("sample/web.py", '"""A client."""\n\nimport no_such_package\n')
+    ran = crackerjack("--check", "--json", "--hook", "mypy")
+    ended = last_of(ran.events, "mypy")
+    assert (ended["findings"], ended["reason"]) == (
+        1,
+        "1 import was not found, for the project has no environment of its own (.venv)",
+    )
