@@ -12,6 +12,7 @@ import msgspec
 
 from crackerjack.errors import UsageError
 from crackerjack.hooks import git
+from crackerjack.hooks.diagnostic import printable_path
 from crackerjack.hooks.patterns import PathPatterns, path_patterns
 
 TEMPORARY_PREFIX: Final = ".crackerjack-"
@@ -109,7 +110,7 @@ def discover(
     not everybody ignores them, and what others have written is not ours to judge, let alone to fix.
     Symbolic links are left out: what they point to is either in the project anyway, or not part of
     it. A pattern of `exclude` that names a directory leaves out all below it. Where git cannot tell,
-    the directories are walked instead and `note` says so. With `changed_only`, files that differ from
+    the directories are walked instead and `note` says so, and also which could not be read. With `changed_only`, files that differ from
     HEAD, and with `changed_since` those that differ from where HEAD left that revision; these two
     raise :exc:`UsageError` where git cannot tell.
     """
@@ -117,14 +118,15 @@ def discover(
     if not os.path.isdir(root):
         raise UsageError(f"{root} is not a directory: name the project's directory with --project")
     excluded = PathPatterns(exclude)
+    unread: list[str] = []
     if changed_only or changed_since is not None:
         names = git.changed_files(root, changed_since)
-        return _file_set(root, _seen(root, names, excluded), has_git=True)
+        return _file_set(root, _seen(root, names, excluded, unread), unread)
     try:
-        return _file_set(root, _seen(root, git.listed_files(root), excluded), has_git=True)
+        return _file_set(root, _seen(root, git.listed_files(root), excluded, unread), unread)
     except git.GitUnavailable as why:
         note = f"{why}: looked at all files but those in hidden, build and environment directories"
-        return _file_set(root, walk(root, exclude), has_git=False, note=note)
+        return _file_set(root, walk(root, exclude, unread), unread, without_git=note)
 
 
 def look_at(root: str, path: str) -> SourceFile | None:
@@ -140,11 +142,13 @@ def look_at(root: str, path: str) -> SourceFile | None:
     )
 
 
-def walk(root: str, exclude: Sequence[str] = ()) -> Iterator[SourceFile]:
+def walk(
+    root: str, exclude: Sequence[str] = (), unread: list[str] | None = None
+) -> Iterator[SourceFile]:
     """Yield the regular files below `root`, not following symbolic links.
 
     Left out are hidden directories, virtual environments, caches and what a build leaves. A directory
-    that cannot be read is taken as empty.
+    that cannot be read is taken as empty, and added to `unread`.
     """
     excluded = PathPatterns(exclude)
     pending = [""]
@@ -154,13 +158,15 @@ def walk(root: str, exclude: Sequence[str] = ()) -> Iterator[SourceFile]:
             with os.scandir(os.path.join(root, directory)) as found:
                 entries = list(found)
         except OSError:
+            if unread is not None:
+                unread.append(directory)
             continue
         names = {entry.name for entry in entries}
         if directory and _is_generated(directory, names):
             continue
         for entry in entries:
             path = f"{directory}/{entry.name}" if directory else entry.name
-            if excluded.matches(path):
+            if excluded.matches(path) or entry.name == ".git":
                 continue
             if entry.is_dir(follow_symlinks=False):
                 if not entry.name.startswith("."):
@@ -179,18 +185,24 @@ def content_digest(content: bytes) -> str:
     return hashlib.blake2b(content, digest_size=16).hexdigest()
 
 
-def _file_set(root: str, files: Iterable[SourceFile], *, has_git: bool, note: str = "") -> FileSet:
+def _file_set(
+    root: str, files: Iterable[SourceFile], unread: Sequence[str], *, without_git: str = ""
+) -> FileSet:
     ordered = tuple(sorted(files, key=lambda file: file.path))
-    return FileSet(root, ordered, has_git, note)
+    notes = [without_git] if without_git else []
+    if unread:
+        others = f" and {len(unread) - 1} other directories" if len(unread) > 1 else ""
+        notes.append(f"could not look into {printable_path(unread[0]) or '.'}{others}")
+    return FileSet(root, ordered, has_git=not without_git, note="; ".join(notes))
 
 
 def _seen(
-    root: str, listings: Iterable[Sequence[str]], excluded: PathPatterns
+    root: str, listings: Iterable[Sequence[str]], excluded: PathPatterns, unread: list[str]
 ) -> Iterable[SourceFile]:
     """Return those of git's names, tracked and then untracked, that are regular files now."""
     found: dict[str, SourceFile] = {}
     for names, tracked in zip(listings, (True, False), strict=True):
-        directories = _Directories(root, excluded, tracked=tracked)
+        directories = _Directories(root, excluded, unread, tracked=tracked)
         for path in names:
             if not directories[path[: max(path.rfind("/"), 0)]] or excluded.matches(path):
                 continue
@@ -207,10 +219,13 @@ class _Directories(dict[str, bool]):
     files of a directory that a link has replaced since. Nor do untracked ones in what is generated.
     """
 
-    def __init__(self, root: str, excluded: PathPatterns, *, tracked: bool) -> None:
+    def __init__(
+        self, root: str, excluded: PathPatterns, unread: list[str], *, tracked: bool
+    ) -> None:
         super().__init__({"": True})
         self._root = root
         self._excluded = excluded
+        self._unread = unread
         self._tracked = tracked
 
     def __missing__(self, directory: str) -> bool:
@@ -220,6 +235,10 @@ class _Directories(dict[str, bool]):
             and not os.path.islink(f"{self._root}/{directory}")
             and (self._tracked or not self._was_generated(directory))
         )
+        if belongs and not os.access(f"{self._root}/{directory}", os.X_OK):
+            belongs = False
+            if os.path.lexists(f"{self._root}/{directory}"):
+                self._unread.append(directory)
         self[directory] = belongs
         return belongs
 

@@ -16,7 +16,7 @@ from crackerjack.events.bus import WorkflowEventBus
 from crackerjack.events.event import WorkflowEvent
 from crackerjack.events.hub import Hub
 from crackerjack.events.log import EventLog, JobEntry, JobHeader
-from crackerjack.events.payload import EventType, JobQueued, Payload
+from crackerjack.events.payload import EventType, JobQueued, Payload, WorkflowEnded
 from crackerjack.events.subscription import Subscription
 from crackerjack.hooks.guardian import Guardian
 from crackerjack.hooks.process import Cancellation
@@ -222,11 +222,26 @@ class JobManager:
                 job.note = run.project.trouble
         except StoreError as error:
             job.trouble = error
+        except OSError as error:  # no process, thread or descriptor is left to begin with
+            self._could_not_begin(job, error)
         finally:
             self._running.pop(job.job_id, None)
             # What could not be kept cannot be shown: that is never a plain success.
             kept = job.trouble is None or exit_code is not ExitCode.PASSED
             job.end(exit_code if kept else ExitCode.USAGE)
+
+    def _could_not_begin(self, job: Job, error: OSError) -> None:
+        ended = WorkflowEnded(
+            success=False,
+            duration=0.0,
+            exit_code=ExitCode.USAGE,
+            reason=f"the run cannot go on: {error}",
+        )
+        try:
+            self._bus.publish(job.job_id, EventType.WORKFLOW_FAILED, ended)
+            self._bus.flush()
+        except StoreError as trouble:
+            job.trouble = trouble
 
     def _lease(self, job: Job) -> Lease:
         return Lease(
