@@ -157,6 +157,8 @@ class HookCheck(msgspec.Struct, frozen=True, kw_only=True):
         else:
             found = _with_odd_name(self._by_tool(files, deadline), files)
         found = without_excluded(found, self.config.exclude)
+        if self.entry.hook.fix is None:
+            found = _not_fixable(found)
         diagnostics = with_fingerprints(found.diagnostics, self.lines)
         return msgspec.structs.replace(found, diagnostics=diagnostics)
 
@@ -275,6 +277,15 @@ def _not_looked_into(hook: str, file: SourceFile) -> Diagnostic:
         severity=Severity.NOTE,
         message=f"not looked into: {file.size >> 20} MiB",
     )
+
+
+def _not_fixable(found: Found) -> Found:
+    """What a hook found that only looks: its tool could put some of it right, a run will not."""
+    diagnostics = tuple(
+        msgspec.structs.replace(one, fixable=False) if one.fixable else one
+        for one in found.diagnostics
+    )
+    return msgspec.structs.replace(found, diagnostics=diagnostics)
 
 
 def _with_odd_name(found: Found, files: Sequence[SourceFile]) -> Found:
