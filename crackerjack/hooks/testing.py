@@ -93,7 +93,7 @@ def run_tests(
             status=HookStatus.TOOL_MISSING, reason=f"cannot run {interpreter}: {error.strerror}"
         )
     if tail.ends_with(f"{interpreter}: No module named pytest"):
-        return _without_pytest(interpreter, result, has_tests=has_tests)
+        return _without_pytest(root, python, result, has_tests=has_tests)
     status, reason = judge_session(session, result, tail.words())
     return TestRun(
         status=status,
@@ -110,18 +110,26 @@ def run_tests(
     )
 
 
-def _without_pytest(interpreter: str, result: ProcessResult, *, has_tests: bool) -> TestRun:
+def _without_pytest(
+    root: str, python: str | None, result: ProcessResult, *, has_tests: bool
+) -> TestRun:
     if not has_tests:
         return TestRun(
             status=HookStatus.SKIPPED, reason="no tests were found", duration=result.duration
         )
     from shlex import quote
 
-    return TestRun(
-        status=HookStatus.TOOL_MISSING,
-        reason=f"pytest is not installed: {quote(interpreter)} -m pip install pytest",
-        duration=result.duration,
-    )
+    reason = "pytest is not installed"
+    if python:
+        command = f"{quote(python)} -m pip install pytest"
+    else:
+        # Not into our environment: there the project, and what it needs, would still be missing.
+        reason = f"{reason}, and the project has no environment of its own"
+        builds = any(os.path.exists(f"{root}/{name}") for name in ("pyproject.toml", "setup.py"))
+        packages = "pytest -e ." if builds else "pytest"
+        command = f"python3 -m venv .venv && .venv/bin/python -m pip install {packages}"
+    reason = f"{reason}: {command}"
+    return TestRun(status=HookStatus.TOOL_MISSING, reason=reason, duration=result.duration)
 
 
 def _environment(*, measure: bool) -> dict[str, str]:

@@ -294,6 +294,20 @@ def test_an_environment_without_pytest(project: Project, bare_python: str) -> No
     assert run.reason == f"pytest is not installed: '{bare_python}' -m pip install pytest"
 
 
+def test_neither_an_environment_nor_pytest(
+    project: Project, bare_python: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", bare_python)
+    project.write("test_it.py", GOOD)
+    project.write("setup.py", "")
+    run = project.run()
+    assert run.status is HookStatus.TOOL_MISSING
+    assert run.reason == (
+        "pytest is not installed, and the project has no environment of its own: "
+        "python3 -m venv .venv && .venv/bin/python -m pip install pytest -e ."
+    )
+
+
 def test_neither_pytest_nor_tests(project: Project, bare_python: str) -> None:
     run = project.run(python=bare_python, has_tests=False)
     assert (run.status, run.reason) == (HookStatus.SKIPPED, "no tests were found")
