@@ -74,8 +74,8 @@ def judge(parts: Collection[Part], *, nothing_to_do: str = "") -> Verdict:
         return Verdict(exit_code=ExitCode.PASSED, reason="", **counts)
     if nothing_to_do:
         return Verdict(exit_code=ExitCode.PASSED, reason=nothing_to_do, **counts)
-    reasons = {f"{part.name}: {part.reason}" for part in parts if part.reason}
-    why = "; ".join(sorted(reasons)) or "no hook is to run here"
+    reasons = dict.fromkeys(part.reason for part in parts if part.reason)
+    why = "; ".join(reasons) or "no hook is to run here"
     return Verdict(
         exit_code=ExitCode.USAGE,
         reason=f"nothing was checked ({why}); `crackerjack hooks` lists what could be",
