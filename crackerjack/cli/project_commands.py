@@ -6,6 +6,7 @@ import argparse
 import os
 import shutil
 import sys
+import textwrap
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any, Final
@@ -18,6 +19,7 @@ from crackerjack.container import open_container
 from crackerjack.errors import CrackerjackError, UsageError
 from crackerjack.hooks.atomic import create_file, read_regular, replace_file
 from crackerjack.hooks.project import Project
+from crackerjack.hooks.selection import NOT_ASKED_FOR
 from crackerjack.hooks.undo import UndoStore
 from crackerjack.reports.safe_text import inert
 from crackerjack.types import ExitCode, JobId
@@ -28,6 +30,10 @@ _TABLE: Final = """\
 workflow = "standard"
 exclude = []
 """
+_HOW_TO_ASK: Final = (
+    "Run one with --hook NAME. To have it in every run, configure its tool, "
+    "or set enabled = true in [tool.crackerjack.hooks.NAME]."
+)
 _LITTLE_SPACE: Final = 100 * 1024 * 1024  # bytes
 
 
@@ -68,11 +74,18 @@ def hooks(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print_json([msgspec.to_builtins(row) for row in rows])
         return ExitCode.PASSED
+    waiting = [row.hook for row in rows if row.reason.startswith(NOT_ASKED_FOR)]
     for title, runs in (("Will run:", True), ("Will not run:", False)):
-        print(title)
-        for row in rows:
-            if row.runs is runs:
-                print(f"  {row.hook:16} {row.strategy:14} {inert(_about(row))}")
+        told = [row for row in rows if row.runs is runs and row.hook not in waiting]
+        if told:
+            print(title)
+        for row in told:
+            print(f"  {row.hook:16} {row.strategy:14} {inert(_about(row))}")
+    if waiting:
+        print("Not asked for in this project:")
+        width = shutil.get_terminal_size().columns - 3  # indented
+        for text in (", ".join(waiting), _HOW_TO_ASK):
+            print(textwrap.indent(textwrap.fill(text, width, break_on_hyphens=False), "  "))
     return ExitCode.PASSED
 
 

@@ -27,6 +27,9 @@ _RUFF_FORMAT: Final = Evidence(tables=("tool.ruff.format",), names=("ruff-format
 _BASEDPYRIGHT: Final = Evidence(tables=("tool.basedpyright",), names=("basedpyright",))
 _CATALOGUE: Final = frozenset(entry.hook.name for entry in ENTRIES)
 
+NOT_ASKED_FOR: Final = "nothing in this project asks for it"
+"""Begins the reason why a hook does not run that waits to be asked for."""
+
 
 class PlannedHook(msgspec.Struct, frozen=True, kw_only=True):
     """A hook of this project, and whether it runs.
@@ -166,7 +169,7 @@ class _Selection:
     def _not_asked_for(self, entry: Entry) -> str:
         if entry.hook.name == "ruff-format" and (black := self._declared.declared(_BLACK)):
             return f"this project formats with black ({black}): run with --hook ruff-format to try"
-        return f"nothing in this project asks for it: {_how_to_ask(entry)}"
+        return f"{NOT_ASKED_FOR}: {_how_to_ask(entry)}"
 
     def _codespell_writes(self) -> bool:
         texts = [
