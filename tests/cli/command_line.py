@@ -20,6 +20,18 @@ class Ended(NamedTuple):
         """The lines of stdout, each a JSON object."""
         return [json.loads(line) for line in self.stdout.splitlines()]
 
+    def result_of(self, hook: str) -> dict[str, Any]:
+        """The data of the event that ended the hook, the last where there are several."""
+        ended = [e["data"] for e in self.events if e["event_type"].startswith("hook_execution_")]
+        data: dict[str, Any] = [d for d in ended if d["hook"] == hook and "status" in d][-1]
+        return data
+
+    @property
+    def findings(self) -> list[tuple[str, str, str]]:
+        """Hook, path and code of every finding."""
+        found = [e["data"] for e in self.events if e["event_type"] == "diagnostic_found"]
+        return [(data["hook"], data["path"], data["code"]) for data in found]
+
 
 class CommandLine:
     """Runs crackerjack in a directory, with a store of its own and CI switched off."""
@@ -30,6 +42,8 @@ class CommandLine:
         dropped = {"CI", "FORCE_COLOR", "VIRTUAL_ENV", "GITHUB_ACTIONS"}
         self.environment = {k: v for k, v in os.environ.items() if k not in dropped}
         self.environment |= {"CRACKERJACK_STATE_DIR": str(state_dir), "COLUMNS": "100"}
+        self.prefix: tuple[str, ...] = ()
+        """The command that runs the command, with its arguments."""
 
     def __call__(self, *arguments: str, **environment: str) -> Ended:
         ran = subprocess.run(
@@ -43,10 +57,11 @@ class CommandLine:
             check=False,
         )
         assert "Traceback (most recent call last)" not in ran.stderr, ran.stderr
+        assert "crackerjack itself failed" not in ran.stdout + ran.stderr, ran.stdout
         return Ended(ran.returncode, ran.stdout, ran.stderr)
 
     def argv(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "crackerjack", *arguments]
+        return [*self.prefix, sys.executable, "-m", "crackerjack", *arguments]
 
     def start(self, *arguments: str, **environment: str) -> "subprocess.Popen[str]":
         """Start a command whose stdout is read while it runs."""
@@ -78,6 +93,11 @@ class Project:
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(text)
         return file
+
+    def write_tool(self, script: str, options: str = "") -> None:
+        """Add a hook `tool` that runs this shell script."""
+        self.write("tool", f"#!/bin/sh\n{script}\n").chmod(0o755)
+        self.configure(f'[tool.crackerjack.hooks.tool]\ncommand = ["./tool"]\n{options}\n')
 
     def configure(self, text: str) -> None:
         """Add to pyproject.toml."""
