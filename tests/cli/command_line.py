@@ -7,6 +7,17 @@ import sys
 from pathlib import Path
 from typing import Any, NamedTuple
 
+_PEAK_OF = """
+import os, sys
+sink = (os.POSIX_SPAWN_OPEN, 1, sys.argv[1], os.O_WRONLY | os.O_CREAT, 0o600)
+pid = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ, file_actions=[sink])
+_, status, used = os.wait4(pid, 0)
+print(used.ru_maxrss >> (10 if sys.platform == "darwin" else 0))
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+"""Runs a command with its output in a file, and prints its peak in KiB. A process begins with the
+peak of the one that started it, so that must be a small one."""
+
 
 class Ended(NamedTuple):
     """A command that has ended."""
@@ -60,6 +71,15 @@ class CommandLine:
         assert "crackerjack itself failed" not in ran.stdout + ran.stderr, ran.stdout
         return Ended(ran.returncode, ran.stdout, ran.stderr)
 
+    def measured(self, *arguments: str, output: Path) -> tuple[Ended, float]:
+        """The command, run with its stdout in a file, and the peak of its memory in MiB."""
+        self.prefix = (sys.executable, "-S", "-c", _PEAK_OF, str(output))
+        try:
+            ran = self(*arguments)
+        finally:
+            self.prefix = ()
+        return Ended(ran.exit_code, output.read_text(), ran.stderr), int(ran.stdout) / 1024
+
     def argv(self, *arguments: str) -> list[str]:
         return [*self.prefix, sys.executable, "-m", "crackerjack", *arguments]
 
@@ -97,9 +117,9 @@ class Project:
     def write_tool(self, script: str, options: str = "") -> None:
         """Add a hook `tool` that runs this shell script."""
         self.write("tool", f"#!/bin/sh\n{script}\n").chmod(0o755)
-        self.configure(f'[tool.crackerjack.hooks.tool]\ncommand = ["./tool"]\n{options}\n')
+        self.configure(f'[tool.crackerjack.hooks.tool]\ncommand = ["./tool"]\n{options}'.strip())
 
     def configure(self, text: str) -> None:
         """Add to pyproject.toml."""
         with (self.root / "pyproject.toml").open("a") as stream:
-            stream.write("\n" + text)
+            stream.write(f"\n{text.rstrip()}\n")

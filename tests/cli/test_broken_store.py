@@ -15,10 +15,8 @@ import pytest
 from tests.cli.command_line import CommandLine, Project
 
 ABOUT_JOBS = (
-    ["--hook", "file-checks"],
     ["jobs"],
     ["show", "before"],
-    ["show"],
     ["events", "before"],
     ["events", "before", "--follow"],
     ["cancel", "before"],
@@ -77,18 +75,23 @@ def make_directory(store: Path) -> None:
     ],
     ids=["overwritten", "damaged", "directory", "newer", "foreign"],
 )
-def test_every_command_says_why_the_store_cannot_be_used(
+def test_why_the_store_cannot_be_used(
     crackerjack: CommandLine, store: Path, spoil: Callable[[Path], None], sentence: str
 ) -> None:
     spoil(store)
+    ran, doctor = crackerjack("--hook", "file-checks"), crackerjack("doctor")
+    assert (ran.exit_code, ran.stdout, doctor.exit_code) == (2, "", 2)
+    assert ran.stderr.startswith(f"crackerjack: error: the store {store} "), ran.stderr
+    assert sentence in ran.stderr
+    assert sentence in doctor.stdout
+
+
+def test_every_command_that_opens_the_store_says_it(crackerjack: CommandLine, store: Path) -> None:
+    overwrite(store, b"no database " * 999)
     for arguments in ABOUT_JOBS:
         ran = crackerjack(*arguments)
         assert (ran.exit_code, ran.stdout) == (2, ""), arguments
-        assert ran.stderr.startswith(f"crackerjack: error: the store {store} "), ran.stderr
-        assert sentence in ran.stderr
-    doctor = crackerjack("doctor")
-    assert doctor.exit_code == 2
-    assert sentence in doctor.stdout
+        assert "is not a database" in ran.stderr
     assert crackerjack("hooks").exit_code == crackerjack("config").exit_code == 0
 
 

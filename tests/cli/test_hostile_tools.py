@@ -12,28 +12,9 @@ import pytest
 
 from tests.cli.command_line import CommandLine, Ended, Project
 
-PEAK_OF = """
-import os, sys
-sink = (os.POSIX_SPAWN_OPEN, 1, sys.argv[1], os.O_WRONLY | os.O_CREAT, 0o600)
-pid = os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ, file_actions=[sink])
-_, status, used = os.wait4(pid, 0)
-print(used.ru_maxrss >> (10 if sys.platform == "darwin" else 0))
-sys.exit(os.waitstatus_to_exitcode(status))
-"""
-"""Runs a command with its output in a file, and prints its peak in KiB. A process begins with the
-peak of the one that started it, so that must be a small one."""
-
 
 def run_tool(crackerjack: CommandLine, *arguments: str) -> Ended:
     return crackerjack("--check", "--hook", "tool", "--json", *arguments)
-
-
-def peak(crackerjack: CommandLine, output: Path, *arguments: str) -> tuple[int, float]:
-    """The exit code of a run, and its peak of memory in MiB."""
-    crackerjack.prefix = (sys.executable, "-S", "-c", PEAK_OF, str(output))
-    ran = crackerjack(*arguments)
-    crackerjack.prefix = ()
-    return ran.exit_code, int(ran.stdout) / 1024
 
 
 def texts(ran: Ended) -> list[str]:
@@ -83,12 +64,11 @@ def test_a_million_lines_cost_no_memory_and_are_capped_with_a_notice(
     project.write_tool("if [ -e silent ]; then exit 1; fi; " + many)
     silent = project.write("silent", "")
     arguments = ("--check", "--hook", "tool", "--json")
-    idle_exit, idle = peak(crackerjack, tmp_path / "idle", *arguments)
+    idle, idle_peak = crackerjack.measured(*arguments, output=tmp_path / "idle")
     silent.unlink()
-    exit_code, busy = peak(crackerjack, tmp_path / "busy", *arguments)
-    assert (idle_exit, exit_code) == (1, 1)
-    assert busy - idle < 150
-    ran = Ended(exit_code, (tmp_path / "busy").read_text(), "")
+    ran, peak = crackerjack.measured(*arguments, output=tmp_path / "output")
+    assert (idle.exit_code, ran.exit_code) == (1, 1)
+    assert peak - idle_peak < 150  # MiB
     assert ran.result_of("tool")["status"] == "failed"
     assert ran.result_of("tool")["reason"].endswith("the last words")
     said = "".join(texts(ran))

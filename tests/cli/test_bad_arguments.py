@@ -1,0 +1,181 @@
+"""Configurations, arguments and environments that cannot be right: one clear sentence each."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command_line import CommandLine, Project
+from tests.cli.test_bad_input import CHECK, FIX, bytes_below, git
+
+
+class TestConfiguration:
+    @pytest.mark.parametrize(
+        ("content", "sentence"),
+        [
+            (b"[project\n", "pyproject.toml:1:9: not valid TOML: Expected ']'"),
+            (b'x = 1\ny = "open', "pyproject.toml:2:10: not valid TOML: "),
+            (b"\xef\xbb\xbfx = 1", "pyproject.toml:1:1: begins with a byte order mark"),
+            ("x = 1".encode("utf-16"), "pyproject.toml:1:1: byte 0 is not UTF-8"),
+            (b"# fine\nx = '\xe9'", "pyproject.toml:2:6: byte 12 is not UTF-8"),
+            (b"tool = 1", "pyproject.toml: tool: expected a table"),
+            (
+                b"[tool.crackerjack]\nexlude = []",
+                "pyproject.toml:2: tool.crackerjack.exlude: unknown key 'exlude' (did you mean 'exclude'?)",
+            ),
+            (
+                b"[tool.crackerjack]\nexclude = 'x'",
+                "pyproject.toml:2: tool.crackerjack.exclude: expected a list, got a string",
+            ),
+            (
+                b"[tool.crackerjack]\nhooks.mine = 1",
+                "pyproject.toml:2: tool.crackerjack.hooks.mine: expected a table, got a whole number",
+            ),
+            (
+                b"[[tool.crackerjack.workflows.mine.steps]]\naction = ['x']",
+                "pyproject.toml:2: tool.crackerjack.workflows.mine.steps.action: expected a string",
+            ),
+            (
+                b"[tool.crackerjack]\ntimeout = nan",
+                "pyproject.toml:2: tool.crackerjack.timeout: expected a number > 0",
+            ),
+            (
+                b"[tool.crackerjack.hooks.mypy]\ntimeout = 0",
+                "pyproject.toml:2: tool.crackerjack.hooks.mypy.timeout: expected a number > 0",
+            ),
+            (
+                b"[tool.crackerjack.workflows.mine]\nsteps = [{action = 'x', timeout = -1}]",
+                "pyproject.toml:2: tool.crackerjack.workflows.mine.steps.timeout: expected a number > 0",
+            ),
+            (
+                b"[tool.crackerjack]\njobs = 100000000000000000000",
+                "pyproject.toml:2: tool.crackerjack.jobs: expected a whole number <= 256",
+            ),
+            (
+                b"[tool.crackerjack.hooks.mine]\ncommand = ['x']\nparser = 'regex'\npattern = '('",
+                "tool.crackerjack.hooks.mine.pattern: is no regular expression: missing )",
+            ),
+        ],
+    )
+    def test_a_wrong_one_is_one_sentence_with_its_place(
+        self, crackerjack: CommandLine, project: Project, content: bytes, sentence: str
+    ) -> None:
+        (project.root / "pyproject.toml").write_bytes(content)
+        ran = crackerjack()
+        assert (ran.exit_code, ran.stdout) == (2, "")
+        assert ran.stderr.startswith("crackerjack: error: pyproject.toml")
+        assert sentence in ran.stderr
+        assert len(ran.stderr.splitlines()) == 1
+
+    @pytest.mark.parametrize(
+        ("make", "sentence"),
+        [
+            (os.mkdir, "it is no regular file"),
+            (os.mkfifo, "it is no regular file"),
+            (lambda path: os.symlink("pyproject.toml", path), "Too many levels of symbolic links"),
+        ],
+        ids=["directory", "pipe", "loop"],
+    )
+    def test_a_pyproject_that_is_no_file(
+        self,
+        crackerjack: CommandLine,
+        project: Project,
+        make: Callable[[Path], None],
+        sentence: str,
+    ) -> None:
+        path = project.root / "pyproject.toml"
+        path.unlink()
+        make(path)
+        ran, doctor = crackerjack(), crackerjack("doctor")
+        assert (ran.exit_code, ran.stdout, doctor.exit_code) == (2, "", 2)
+        assert f"{path}: cannot be read: {sentence}" in ran.stderr
+        assert f"{path}: cannot be read: {sentence}" in doctor.stdout
+
+    @pytest.mark.parametrize(
+        ("arguments", "sentence"),
+        [
+            (["--timeout", "0"], "'0' is not a number of seconds from 0.001 to 1000000000"),
+            (["--timeout", "nan"], "'nan' is not a number of seconds"),
+            (["--timeout", "-1"], "'-1' is not a number of seconds"),
+            (["--timeout", "inf"], "'inf' is not a number of seconds"),
+            (["-j", "0"], "'0' is not a number of hooks from 1 to 256"),
+            (["-j", "1000000"], "'1000000' is not a number of hooks"),
+        ],
+    )
+    def test_a_number_out_of_range(
+        self, crackerjack: CommandLine, arguments: list[str], sentence: str
+    ) -> None:
+        ran = crackerjack(*arguments)
+        assert (ran.exit_code, ran.stdout) == (2, "")
+        assert sentence in ran.stderr
+
+
+class TestSurroundings:
+    @pytest.mark.parametrize("path", [None, "", "/no/such/directory"])
+    def test_without_home_and_path(
+        self, crackerjack: CommandLine, project: Project, path: str | None
+    ) -> None:
+        project.write_tool("exit 0")
+        for name in ("HOME", "PATH"):
+            crackerjack.environment.pop(name, None)
+        if path is not None:
+            crackerjack.environment["PATH"] = path
+        hooks = ("--check", "--hook", "file-checks", "--hook", "tool", "--hook", "ruff-check")
+        assert crackerjack(*hooks).exit_code == 0
+
+    def test_a_relative_home_is_no_place_for_the_store(
+        self, crackerjack: CommandLine, project: Project, tmp_path: Path
+    ) -> None:
+        del crackerjack.environment["CRACKERJACK_STATE_DIR"]
+        state = str(tmp_path / "elsewhere")
+        before = set(bytes_below(project.root))
+        assert crackerjack(*CHECK, HOME="here", XDG_STATE_HOME=state).exit_code == 0
+        assert (tmp_path / "elsewhere/crackerjack/store.db").exists()
+        assert set(bytes_below(project.root)) == before
+
+    def test_a_store_in_the_project_is_no_part_of_it(
+        self, crackerjack: CommandLine, project: Project
+    ) -> None:
+        git(project, "init", "-q")
+        first = crackerjack(*FIX, CRACKERJACK_STATE_DIR="state")
+        again = crackerjack(*FIX, CRACKERJACK_STATE_DIR="state")
+        assert first.result_of("file-checks")["files"] == 3
+        assert again.result_of("file-checks")["files"] == 3
+        assert again.result_of("file-checks")["cached"] is True
+
+    def test_an_encoding_that_cannot_say_it(
+        self, crackerjack: CommandLine, project: Project
+    ) -> None:
+        project.write("sample/ünïcode.py", "x = 1   \n")
+        plain = {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}
+        ran = crackerjack("--check", "--hook", "file-checks", **plain)
+        assert ran.exit_code == 1
+        assert ran.stdout.isascii()
+
+    def test_no_descriptors_are_left(self, crackerjack: CommandLine) -> None:
+        crackerjack.prefix = ("sh", "-c", 'ulimit -n 12 && exec "$@"', "sh")
+        ran = crackerjack("--check", "--hook", "file-checks")
+        assert ran.exit_code == 2
+        assert ran.stdout + ran.stderr
+
+
+class TestJobIds:
+    @pytest.mark.parametrize("job_id", ["../../x", "é", "x'; DROP TABLE jobs"])
+    @pytest.mark.parametrize("command", ["run --job-id", "show", "events", "cancel", "undo"])
+    def test_a_bad_one_is_refused_by_every_command(
+        self, crackerjack: CommandLine, command: str, job_id: str
+    ) -> None:
+        ran = crackerjack(*command.split(), job_id)
+        assert (ran.exit_code, ran.stdout) == (2, "")
+        assert "invalid job id" in ran.stderr
+        assert "use a UUID or 1-64 characters of A-Z a-z 0-9 _ -" in ran.stderr
+        assert not crackerjack.state_dir.exists()
+
+    def test_of_several_runs_with_one_id_one_begins(self, crackerjack: CommandLine) -> None:
+        started = [crackerjack.start(*CHECK, "--job-id", "the-one") for _ in range(3)]
+        ended = [(process.communicate(timeout=60), process.returncode) for process in started]
+        refused = [err for (out, err), code in ended if code == 2 and not out]
+        assert sorted(code for _, code in ended) == [0, 2, 2]
+        assert len(refused) == 2
+        assert all("job the-one exists already" in err for err in refused)
