@@ -41,6 +41,18 @@ _LOCK_FILE: Final = Entry(
     ),
     evidence=Evidence(files=_LOCK_FILES),
 )
+_NAMES: Final = "|".join(
+    (
+        r"(?<![\w'\u2019])\w{1,3}(?![\w'\u2019])",
+        r"\w*_\w*",
+        r"\w+(?=[(=])",
+        r"(?<=[.@])\w+|\w+(?:\.\w+)+",
+        r"\w*[a-z][A-Z]\w*|\w*[A-Z][A-Z][a-z]\w*",
+    )
+)
+"""What is a name more often than a misspelt word: up to three letters, with an underscore, called or
+assigned to, part of a dotted name, in camel case."""
+
 _CODESPELL: Final = Entry(
     # No `fix`: a misspelt word in a string or a name may be meant, and code may depend on it.
     hook=Hook(
@@ -63,8 +75,7 @@ _CODESPELL: Final = Entry(
     ),
     unprepared=(
         "--builtin=clear",
-        # Words of up to three letters, and words with an underscore, are names more often than errors.
-        "--ignore-regex=(?<![\\w'\\u2019])\\w{1,3}(?![\\w'\\u2019])|\\w*_\\w*",
+        f"--ignore-regex={_NAMES}",
     ),
     unprepared_patterns=(*_PYTHON, *_PROSE),
 )
