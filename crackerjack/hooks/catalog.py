@@ -2,7 +2,7 @@
 
 Three rules keep a first run on an unprepared project short and right. A hook with opinions runs where
 the project asks for it. Of hooks that do the same, the one that the project has chosen runs. And a
-tool that the project says nothing about gets `unprepared` arguments, which leave few and certain
+tool that the project does not configure gets `unprepared` arguments, which leave few and certain
 findings; any other is run with the project's own configuration and nothing that overrides it.
 """
 

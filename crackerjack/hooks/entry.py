@@ -23,7 +23,7 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True):
     instead_of: str = ""
     """The hook that this one replaces in a project that uses it and not that."""
     unprepared: tuple[str, ...] = ()
-    """Further arguments in a project that says nothing about the tool."""
+    """Further arguments in a project that does not configure the tool."""
     unprepared_patterns: tuple[str, ...] = ()
     """The only files to look at in such a project."""
     target_keys: tuple[str, ...] = ()

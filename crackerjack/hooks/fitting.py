@@ -37,10 +37,11 @@ class Project(msgspec.Struct, frozen=True):
 def fit(entry: Entry, tool: Tool | None, project: Project, extra: tuple[str, ...]) -> Hook:
     """The hook as it runs in this project, with the user's `extra` arguments.
 
-    These count as the project's word on the tool: it is not unprepared then.
+    These count as configuration of the tool: the project is not unprepared for it then. That the
+    project requires the tool, or has pre-commit run it, does not: with what arguments, is not known.
     """
     hook = entry.hook
-    prepared = bool(extra) or bool(project.declared.declared(entry.evidence))
+    prepared = bool(extra) or bool(project.declared.configured(entry.evidence))
     added = extra if prepared else entry.unprepared
     hook = _with_arguments(hook, *added)
     if not prepared and entry.unprepared_patterns:

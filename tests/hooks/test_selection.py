@@ -106,6 +106,20 @@ class TestAnUnpreparedProject:
             assert one.runs is not bool(one.reason), name
             assert one.asked is one.runs, name
 
+    def test_is_one_that_only_has_its_tools_run_elsewhere(
+        self, tmp_path: Path, tools: Path
+    ) -> None:
+        root = tmp_path / "p"
+        root.mkdir()
+        (root / ".pre-commit-config.yaml").write_text(
+            "repos:\n- hooks:\n  - id: codespell\n    args: [--skip=*.yml]\n"
+        )
+        plan = select(root, tools, '[dependency-groups]\ndev = ["mypy"]\n')
+
+        assert "--builtin=clear" in plan["codespell"].hook.check
+        assert "*.yml" not in plan["codespell"].hook.patterns
+        assert "--ignore-missing-imports" in plan["mypy"].hook.check
+
     def test_is_told_how_to_ask_for_the_others(self, tmp_path: Path, tools: Path) -> None:
         plan = select(tmp_path / "p", tools)
 
