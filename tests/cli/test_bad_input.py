@@ -190,7 +190,9 @@ class TestFiles:
         for name in ODD_NAMES:
             Path(os.fsdecode(os.path.join(os.fsencode(project.root), name))).touch()
         (project.root / "count.py").write_text(
-            "import os, sys\nprint(sum(map(os.path.isfile, sys.argv[1:])))\n"
+            "import os, sys\n"
+            "names = [name for name in sys.argv[1:] if name[0] not in '-@']  # nor options\n"
+            "print(sum(map(os.path.isfile, names)))\n"
         )
         command = f'command = ["{sys.executable}", "-S", "count.py", "{{files}}"]'
         project.configure(f'[tool.crackerjack.hooks.tool]\n{command}\nfiles = ["*.py"]')
