@@ -34,6 +34,8 @@ if TYPE_CHECKING:  # what only some runs need is imported where it is used
     from crackerjack.hooks.pytest_session import TestResult
     from crackerjack.hooks.testing import TestRun
 
+_NO_FILE: Final = "there is no file for it to look at"
+_NO_RUFF: Final = "ruff is not installed: install it with `pip install ruff`"
 _CLEANING: Final = Hook(
     name="cleaning",
     strategy=Strategy.FAST,
@@ -229,12 +231,10 @@ class Project:
         from crackerjack.hooks.cleaning import CleaningResult, clean
 
         if not self.files.select(_CLEANING.patterns).files:
-            reason = "there is no file for it to look at"
-            return CleaningResult(status=HookStatus.SKIPPED, reason=reason)
+            return CleaningResult(status=HookStatus.SKIPPED, reason=_NO_FILE)
         ruff = self._toolbox.find("ruff")
         if ruff is None:
-            reason = "ruff is not installed: install it with `pip install ruff`"
-            return CleaningResult(status=HookStatus.TOOL_MISSING, reason=reason)
+            return CleaningResult(status=HookStatus.TOOL_MISSING, reason=_NO_RUFF)
         sources = self.all_files.select(_CLEANING.patterns).files
         invocation = self._memory.invocation(
             _CLEANING,
