@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from crackerjack.hooks.diagnostic import Diagnostic
+from crackerjack.hooks.diagnostic import Diagnostic, Severity
 from crackerjack.hooks.files import LARGEST
 from crackerjack.types import HookStatus
 
@@ -105,3 +105,8 @@ class HookResult(msgspec.Struct, frozen=True, kw_only=True):
     reason: str = ""
     """Why it was skipped, missing, inconclusive or an error: the tool's words where it has any."""
     tool_version: str = ""
+
+    @property
+    def findings(self) -> int:
+        """How many of the diagnostics are findings: a note is none, as it is for the tools."""
+        return sum(one.severity is not Severity.NOTE for one in self.diagnostics)

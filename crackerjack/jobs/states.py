@@ -105,6 +105,7 @@ class HookState(msgspec.Struct, kw_only=True):
     reason: str = ""
     tool_version: str = ""
     findings: int = 0
+    """Notes are none."""
     files: int = 0
     """How many files it looked at."""
     fixed: int = 0
@@ -141,9 +142,9 @@ class HookState(msgspec.Struct, kw_only=True):
     def found(self, diagnostic: DiagnosticFound) -> None:
         """Add a finding."""
         self.diagnostics.append(diagnostic)
-        self.findings = len(self.diagnostics)
         severity = diagnostic.severity
         self.severities[severity] = self.severities.get(severity, 0) + 1
+        self.findings = len(self.diagnostics) - self.severities.get("note", 0)
 
     def collect(self, count: int | None, deselected: int) -> None:
         """Begin with this many tests; those of an earlier collection count no more."""

@@ -142,6 +142,8 @@ def result(hook: HookState) -> str:
         words = [count(hook.findings, "finding")] if hook.findings else []
         fixable = sum(found.fixable for found in hook.diagnostics)
         words += [f"{fixable} fixable"] if fixable else []
+        notes = hook.severities.get("note", 0)
+        words += [count(notes, "note")] if notes else []
     if hook.fixed and hook.status != HookStatus.FIXED:
         words.append(f"fixed {count(hook.fixed, 'file')}")
     if hook.outcomes:

@@ -95,7 +95,7 @@ class HookTask:
                 duration=result.duration,
                 status=result.status,
                 cached=result.cached,
-                findings=len(result.diagnostics),
+                findings=result.findings,
                 files=result.files,
                 fixed=len(result.changed),
                 exit_code=result.exit_code,
@@ -181,7 +181,7 @@ class HookTask:
                 step_id=self._part_of,
                 status=status,
                 reason=result.reason,
-                findings=len(result.diagnostics),
+                findings=result.findings,
                 fixed=fixed,
             )
         )
