@@ -5,7 +5,8 @@ PYTHON := python3.13 python3.12 python3.11 python3
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
-PIP_INSTALL := -m pip --disable-pip-version-check install --quiet
+# The pins are complete: pip has nothing to resolve, and older ones get extras in a lock wrong.
+PIP_INSTALL := -m pip --disable-pip-version-check install --quiet --no-deps
 UV_COMPILE := .venv-lock/bin/uv pip compile --quiet --universal --python-version 3.11 \
     --generate-hashes --no-emit-index-url --no-annotate --no-header
 
@@ -71,7 +72,8 @@ $(READY): requirements/dev.txt pyproject.toml
 	    && "$$python" -m venv --clear $(VENV); \
 	fi
 	@$(BIN)/python $(PIP_INSTALL) --require-hashes --requirement requirements/dev.txt
-	@$(BIN)/python $(PIP_INSTALL) --no-deps --no-build-isolation --editable .
+	@$(BIN)/python $(PIP_INSTALL) --no-build-isolation --editable .
+	@$(BIN)/python -m pip check >/dev/null || $(BIN)/python -m pip check
 	@touch $@
 
 .venv-bench/.ready: benches/requirements.txt
