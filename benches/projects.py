@@ -20,9 +20,9 @@ CRACKERJACK: Final = str(BIN / "crackerjack")
 
 def environment() -> dict[str, str]:
     """The environment of every measured process: each runner keeps its files under ``build/bench``."""
-    inherited = {
-        key: value for key, value in os.environ.items() if key not in {"CI", "VIRTUAL_ENV"}
-    }
+    # Without bytecode files, which pip writes for what it installs, we alone would be compiled anew.
+    unset = {"CI", "VIRTUAL_ENV", "PYTHONDONTWRITEBYTECODE"}
+    inherited = {key: value for key, value in os.environ.items() if key not in unset}
     return {
         **inherited,
         "PATH": os.pathsep.join([str(PEERS), str(BIN), os.environ["PATH"]]),
