@@ -21,7 +21,7 @@ PACKAGE: Final = ROOT / "crackerjack"
 LEVELS: Final = (
     {"errors"},
     {"types"},
-    {"decoding"},
+    {"decoding", "hashing"},
     {"config"},
     {"hooks", "events"},
     {"workflow"},

@@ -8,7 +8,6 @@ the file, and :attr:`CacheFile.trouble` says what it was.
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import itertools
 import os
 import threading
@@ -19,6 +18,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import msgspec
 
 from crackerjack.decoding import msgpack_decoder
+from crackerjack.hashing import blake2b
 from crackerjack.hooks.database import OtherVersion, give_back_room, open_database, transaction
 from crackerjack.hooks.files import READ_REGULAR, SourceFile, look_at
 
@@ -52,7 +52,7 @@ _T = TypeVar("_T")
 
 def key_of(*parts: bytes) -> bytes:
     """Return a key that no other sequence of parts has: each is hashed with its length before it."""
-    hashed = hashlib.blake2b(digest_size=24)
+    hashed = blake2b(digest_size=24)
     for part in parts:
         hashed.update(len(part).to_bytes(8, "little"))
         hashed.update(part)
@@ -345,7 +345,7 @@ class Digests:
 
     def _read(self, file: SourceFile) -> bytes | None:
         """Return the identity. The content is hashed in pieces: it may be larger than the memory."""
-        content = hashlib.blake2b(digest_size=16)
+        content = blake2b(digest_size=16)
         try:
             descriptor = os.open(os.path.join(self._root, file.path), READ_REGULAR)
             try:

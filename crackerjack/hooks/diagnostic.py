@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import enum
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable
 
 import msgspec
+
+from crackerjack.hashing import blake2b
 
 
 class Severity(enum.StrEnum):
@@ -54,7 +55,7 @@ def with_fingerprints(
         key = (found.hook, found.path, found.code, found.message, text)
         material = "\0".join((*key, str(seen[key])))
         seen[key] += 1
-        digest = hashlib.blake2b(material.encode("utf-8", "backslashreplace"), digest_size=12)
+        digest = blake2b(material.encode("utf-8", "backslashreplace"), digest_size=12)
         result.append(msgspec.structs.replace(found, fingerprint=digest.hexdigest()))
     return tuple(result)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import stat
 from collections.abc import Iterable, Iterator, Sequence
@@ -11,6 +10,7 @@ from typing import Final
 import msgspec
 
 from crackerjack.errors import UsageError
+from crackerjack.hashing import blake2b
 from crackerjack.hooks import git
 from crackerjack.hooks.diagnostic import printable_path
 from crackerjack.hooks.patterns import PathPatterns, path_patterns
@@ -182,7 +182,7 @@ def as_argument(path: str) -> str:
 
 def content_digest(content: bytes) -> str:
     """Return what identifies this content, as text."""
-    return hashlib.blake2b(content, digest_size=16).hexdigest()
+    return blake2b(content, digest_size=16).hexdigest()
 
 
 def _file_set(

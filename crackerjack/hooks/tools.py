@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import re
 import subprocess
@@ -11,6 +10,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Final, Literal, Protocol
 
 import msgspec
+
+from crackerjack.hashing import blake2b
 
 Origin = Literal["project", "crackerjack", "path"]
 
@@ -203,7 +204,7 @@ def _identity(path: str) -> tuple[str, str]:
     except OSError:
         return real, ""
     state = f"{found.st_size} {found.st_mtime_ns}"
-    return real, f"file {hashlib.blake2b(state.encode(), digest_size=4).hexdigest()}"
+    return real, f"file {blake2b(state.encode(), digest_size=4).hexdigest()}"
 
 
 def _ask(path: str, arguments: Sequence[str], cwd: str) -> str:

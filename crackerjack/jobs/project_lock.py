@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import time
 from collections.abc import Callable
@@ -11,6 +10,7 @@ from types import TracebackType
 from typing import Final
 
 from crackerjack.errors import StoreUnavailable
+from crackerjack.hashing import blake2b
 
 _POLL: Final = 0.05
 """Seconds between attempts: the kernel wakes who waits for a lock, but nobody could cancel that."""
@@ -32,7 +32,7 @@ class ProjectLock:
     """
 
     def __init__(self, state_dir: str, project: str) -> None:
-        name = hashlib.blake2b(os.fsencode(os.path.realpath(project)), digest_size=16).hexdigest()
+        name = blake2b(os.fsencode(os.path.realpath(project)), digest_size=16).hexdigest()
         self._path = os.path.join(state_dir, "locks", name)
         self._gate: int | None = None
         self._project: int | None = None
