@@ -147,7 +147,9 @@ class HookCheck(msgspec.Struct, frozen=True, kw_only=True):
             return together(each.values()), True
         found = self._found_now(rest, deadline)
         paths = [file.path for file in rest]
-        apart = by_file(found, paths, any_fails=hook.any_finding_fails)
+        apart = by_file(
+            found, paths, any_fails=hook.any_finding_fails, notes_pass=hook.tool is None
+        )
         self.memory.remember_each(invocation, rest, apart)
         return together([*each.values(), found]), False
 

@@ -76,12 +76,15 @@ def _upwards(path: str) -> Iterator[str]:
         path = path.rpartition("/")[0]
 
 
-def by_file(found: Found, paths: Iterable[str], *, any_fails: bool = False) -> dict[str, Found]:
+def by_file(
+    found: Found, paths: Iterable[str], *, any_fails: bool = False, notes_pass: bool = False
+) -> dict[str, Found]:
     """Take a look at several files apart, for the files whose own outcome is beyond doubt.
 
     A file without findings passed. One with findings is left out when findings differ in severity:
-    whether its own would have failed the hook, only the tool knows, unless `any_fails`. Nothing is
-    known when a finding lies outside the files, or when the tool failed without any.
+    whether its own would have failed the hook, only the tool knows, unless `any_fails`, or with
+    `notes_pass` all but notes do. Nothing is known when a finding lies outside the files, or when the
+    tool failed without any.
     """
     apart: dict[str, list[Diagnostic]] = {path: [] for path in paths}
     for diagnostic in found.diagnostics:
@@ -92,6 +95,8 @@ def by_file(found: Found, paths: Iterable[str], *, any_fails: bool = False) -> d
         return {}
     if found.status is HookStatus.FAILED and not found.diagnostics:
         return {}
+    if notes_pass:
+        return {path: of_diagnostics(tuple(own)) for path, own in apart.items()}
     certain = any_fails or len({diagnostic.severity for diagnostic in found.diagnostics}) <= 1
     return {
         path: Found(status=found.status if own else HookStatus.PASSED, diagnostics=tuple(own))

@@ -39,6 +39,19 @@ def test_findings_are_reused_word_by_word(crackerjack: CommandLine, project: Pro
     assert sorted(findings(), key=str) == first
 
 
+def test_findings_of_several_severities_are_reused(
+    crackerjack: CommandLine, project: Project
+) -> None:
+    project.write("sample/spaces.txt", "a   \n")  # a warning
+    project.write("sample/broken.json", "{\n")  # an error
+    assert cached(crackerjack)["file-checks"] is False
+    again = crackerjack("--check", "--json", "--hook", "file-checks")
+    found = [e["data"] for e in again.events if e["event_type"] == "diagnostic_found"]
+    assert {data["severity"] for data in found} == {"error", "warning"}
+    assert again.exit_code == 1
+    assert cached(crackerjack)["file-checks"] is True
+
+
 @pytest.mark.parametrize(
     ("change", "looked_again", "reused"),
     [

@@ -52,3 +52,15 @@ def test_what_could_not_be_seen_outweighs_what_was_found() -> None:
 def test_notes_alone_fail_nothing() -> None:
     assert of_diagnostics((finding("a.py", Severity.NOTE),)).status is HookStatus.PASSED
     assert of_diagnostics((finding("a.py", Severity.WARNING),)).status is HookStatus.FAILED
+
+
+def test_where_notes_pass_each_file_is_judged_by_its_own_findings() -> None:
+    severities = (Severity.ERROR, Severity.WARNING, Severity.NOTE)
+    mixed = failed(*map(finding, ("a.py", "b.py", "c.py"), severities))
+    apart = by_file(mixed, ["a.py", "b.py", "c.py"], notes_pass=True)
+    assert [apart[path].status for path in ("a.py", "b.py", "c.py")] == [
+        HookStatus.FAILED,
+        HookStatus.FAILED,
+        HookStatus.PASSED,
+    ]
+    assert apart["c.py"].diagnostics == (finding("c.py", Severity.NOTE),)
