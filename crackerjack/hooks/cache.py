@@ -299,7 +299,9 @@ class Digests:
     def combined(self, files: Sequence[SourceFile]) -> bytes | None:
         """Return one identity for all files together; None when one of them cannot be read."""
         identities = self.of(files)
-        return key_of(*identities.values()) if len(identities) == len(files) else None
+        if len(identities) != len(files):
+            return None
+        return key_of(b"".join(identities.values()))  # they are of one length
 
     def still_hold(self, files: Iterable[SourceFile]) -> bool:
         """Whether the files hold what :meth:`of` said of them.

@@ -101,7 +101,7 @@ class Memory:
             return None
         others = b""
         if hook.sees_other_files:
-            others = key_of(*map(os.fsencode, all_files.select(hook.patterns).paths))
+            others = os.fsencode("\0".join(all_files.select(hook.patterns).paths))
         return invocation_key(
             hook=key_of(
                 __version__.encode(), repr(hook).encode("utf-8", "surrogateescape"), others
@@ -138,11 +138,13 @@ class Memory:
         if not values:
             return {}
         known = {
-            path: _decode(values[identity])
+            path: values[identity]
             for path, identity in self._identities(files).items()
             if identity in values
         }
-        return {path: found for path, found in known.items() if found is not None}
+        # Of thousands of files most have passed, in the same few bytes.
+        decoded = {value: _decode(value) for value in set(known.values())}
+        return {path: found for path, value in known.items() if (found := decoded[value])}
 
     def remember_each(
         self, invocation: bytes | None, files: Sequence[SourceFile], found: Mapping[str, Found]

@@ -26,11 +26,14 @@ class PathPatterns:
         self._names = frozenset(name for name in names if not _MAGIC & set(name))
         self._name = _union(name for name in names if not _is_suffix(name) and _MAGIC & set(name))
         self._path = _union(pattern for pattern in plain if "/" in pattern)
+        self._suffixes_only = not self._names and self._name is None and self._path is None
 
     def matches(self, path: str) -> bool:
         """Whether a pattern names this file. `path` is relative, separated with ``/``."""
         if path.endswith(self._suffixes):
             return True
+        if self._suffixes_only:
+            return False
         name = path[path.rfind("/") + 1 :]
         if name in self._names or (self._name is not None and self._name.match(name)):
             return True
