@@ -46,8 +46,10 @@ def run(arguments: argparse.Namespace) -> int:
         job = container.jobs.start(config, _options(arguments), arguments.job_id)
         snapshot = JobSnapshot(job_id=job.job_id)
         view = stack.enter_context(closing(_view(arguments)))
+        if arguments.format or arguments.json:  # else nobody asks what the job is
+            sinks.append(snapshot.apply)
         with _interruptible(job):
-            exit_code = _follow(container, job, [snapshot.apply, *sinks, view.handle], view)
+            exit_code = _follow(container, job, [*sinks, view.handle], view)
         _keep_house(container, config, job, view)
         view.close()
         if arguments.format:
