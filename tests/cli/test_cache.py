@@ -134,3 +134,29 @@ def test_failures_of_tools_are_never_reused(crackerjack: CommandLine, project: P
     project.configure('[tool.crackerjack.hooks.broken]\ncommand = ["sh", "-c", "exit 7"]\n')
     cached(crackerjack)
     assert cached(crackerjack)["broken"] is False
+
+
+def test_a_file_that_git_ignores_is_seen_by_a_tool_that_chooses_its_files(
+    crackerjack: CommandLine, project: Project
+) -> None:
+    subprocess.run(["git", "init", "--quiet"], cwd=project.root, check=True)
+    project.write(".gitignore", "made.py\n")
+    project.write("sample/made.py", "X = 1\n")
+    cached(crackerjack)
+    assert cached(crackerjack)["mypy"] is True
+    project.write("sample/made.py", "X = 2\n")
+    now = cached(crackerjack)
+    assert (now["mypy"], now["ruff-check"]) == (False, True)
+
+
+def test_what_was_found_while_a_file_changed_is_not_reused(
+    crackerjack: CommandLine, project: Project
+) -> None:
+    """A file of the same size at the end is not the one that the tool may have seen."""
+    project.write_tool("sed -i 's/7/8/; t; s/8/7/' sample/number.py")
+    file = project.write("sample/number.py", "X = 7\n")
+    only_tool = ("--hook", "tool")
+    assert cached(crackerjack, *only_tool) == {"tool": False}
+    assert file.read_text() == "X = 8\n"
+    file.write_text("X = 7\n")
+    assert cached(crackerjack, *only_tool) == {"tool": False}
