@@ -204,11 +204,14 @@ def _seen(
     for names, tracked in zip(listings, (True, False), strict=True):
         directories = _Directories(root, excluded, unread, tracked=tracked)
         for path in names:
-            if not directories[path[: max(path.rfind("/"), 0)]] or excluded.matches(path):
+            directory = path[: max(path.rfind("/"), 0)]
+            if not directories[directory] or excluded.matches(path):
                 continue
             file = look_at(root, path)
             if file is not None:
                 found[path] = file
+            else:
+                directories.not_seen_into(directory)
     return found.values()
 
 
@@ -235,12 +238,22 @@ class _Directories(dict[str, bool]):
             and not os.path.islink(f"{self._root}/{directory}")
             and (self._tracked or not self._was_generated(directory))
         )
-        if belongs and not os.access(f"{self._root}/{directory}", os.X_OK):
-            belongs = False
-            if os.path.lexists(f"{self._root}/{directory}"):
-                self._unread.append(directory)
         self[directory] = belongs
         return belongs
+
+    def not_seen_into(self, directory: str) -> None:
+        """Note the directory that hides what lies here, if one may not be entered.
+
+        Asked about what could not be seen only: of thousands of directories that takes a while.
+        """
+        if not directory or not self[directory]:
+            return
+        self.not_seen_into(directory.rpartition("/")[0])
+        if os.access(f"{self._root}/{directory}", os.X_OK):
+            return
+        if os.path.lexists(f"{self._root}/{directory}") and directory not in self._unread:
+            self._unread.append(directory)
+        self[directory] = False
 
     def _was_generated(self, directory: str) -> bool:
         names = (*_ENVIRONMENT_MARKS, "__init__.py")

@@ -3,6 +3,9 @@ from __future__ import annotations
 import os
 import shutil
 import stat
+import subprocess
+import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -339,6 +342,32 @@ def test_walk_survives_directories_that_cannot_be_read(tmp_path: Path) -> None:
     found = [file.path for file in walk(str(tmp_path))]
     (tmp_path / "closed").chmod(0o755)
     assert found in (["a.py"], ["a.py", "closed/b.py"])  # the latter for root
+
+
+DISCOVER_AS_NOBODY = """
+import os, sys
+os.environ |= {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
+from crackerjack.hooks.files import discover
+if os.geteuid() == 0:
+    os.setuid(65534)  # root enters what is closed
+found = discover(sys.argv[1])
+print(found.has_git, found.paths, found.note)
+"""
+
+
+def test_what_lies_in_a_directory_that_may_not_be_entered_is_not_left_out_in_silence() -> None:
+    # pytest's directories are closed to others
+    with tempfile.TemporaryDirectory() as name:
+        root = make_repository(Path(name) / "p", "a.py", "closed/b.py", "closed/in/c.py", "x/y.py")
+        (root / "x" / "y.py").unlink()
+        for directory in (root.parent, root, root / ".git"):
+            directory.chmod(0o755)
+        (root / "closed").chmod(0o600)
+        said = subprocess.check_output(
+            [sys.executable, "-c", DISCOVER_AS_NOBODY, str(root)], text=True
+        )
+        (root / "closed").chmod(0o755)
+    assert said == "True ('a.py',) could not look into closed\n"
 
 
 def test_content_digest_tells_contents_apart() -> None:
