@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -85,7 +85,7 @@ class FileSet(msgspec.Struct, frozen=True):
     def select(self, patterns: Sequence[str]) -> FileSet:
         """Return the files that one of the patterns names; see :class:`PathPatterns`."""
         matches = path_patterns(tuple(patterns)).matches
-        kept = tuple(file for file in self.files if matches(file.path))
+        kept = tuple([file for file in self.files if matches(file.path)])
         return msgspec.structs.replace(self, files=kept)
 
     def refreshed(self, paths: Iterable[str]) -> FileSet:
@@ -143,12 +143,16 @@ def look_at(root: str, path: str) -> SourceFile | None:
 
 
 def walk(
-    root: str, exclude: Sequence[str] = (), unread: list[str] | None = None
+    root: str,
+    exclude: Sequence[str] = (),
+    unread: list[str] | None = None,
+    known: Mapping[str, SourceFile] = {},
 ) -> Iterator[SourceFile]:
     """Yield the regular files below `root`, not following symbolic links.
 
     Left out are hidden directories, virtual environments, caches and what a build leaves. A directory
-    that cannot be read is taken as empty, and added to `unread`.
+    that cannot be read is taken as empty, and added to `unread`. A file of `known`, by its path, was
+    looked at in this run already: it is yielded as it was seen then.
     """
     excluded = PathPatterns(exclude)
     pending = [""]
@@ -171,7 +175,9 @@ def walk(
             if entry.is_dir(follow_symlinks=False):
                 if not entry.name.startswith("."):
                     pending.append(path)
-            elif entry.is_file(follow_symlinks=False) and (file := look_at(root, path)):
+            elif entry.is_file(follow_symlinks=False) and (
+                file := known.get(path) or look_at(root, path)
+            ):
                 yield file
 
 

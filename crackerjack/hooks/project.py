@@ -305,7 +305,8 @@ class Project:
     def _whole_tree(self) -> FileSet:
         """All files below the project, also those that git ignores; looked for once."""
         if self._tree is None:
-            found = sorted(walk(self.config.root), key=lambda file: file.path)
+            known = {file.path: file for file in self.all_files.files}
+            found = sorted(walk(self.config.root, known=known), key=lambda file: file.path)
             self._tree = FileSet(self.config.root, tuple(found))
         return self._tree
 

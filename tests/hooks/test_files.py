@@ -344,6 +344,21 @@ def test_walk_survives_directories_that_cannot_be_read(tmp_path: Path) -> None:
     assert found in (["a.py"], ["a.py", "closed/b.py"])  # the latter for root
 
 
+def test_walk_yields_what_is_known_as_it_was_seen_then(tmp_path: Path) -> None:
+    make_tree(tmp_path, "a.py", "b.py", "gone.py", "link.py")
+    known = {path: look_at(str(tmp_path), path) for path in ("a.py", "gone.py", "link.py")}
+    (tmp_path / "a.py").write_text("longer than before, and not looked at again")
+    (tmp_path / "gone.py").unlink()
+    (tmp_path / "link.py").unlink()
+    (tmp_path / "link.py").symlink_to("b.py")
+    found = {
+        file.path: file
+        for file in walk(str(tmp_path), known={path: file for path, file in known.items() if file})
+    }
+    assert found.keys() == {"a.py", "b.py"}
+    assert found["a.py"] is known["a.py"]
+
+
 DISCOVER_AS_NOBODY = """
 import os, sys
 os.environ |= {"GIT_CONFIG_COUNT": "1", "GIT_CONFIG_KEY_0": "safe.directory", "GIT_CONFIG_VALUE_0": "*"}
