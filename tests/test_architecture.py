@@ -27,7 +27,7 @@ LEVELS: Final = (
     {"workflow"},
     {"jobs"},
     {"reports"},
-    {"terminal"},
+    {"terminal", "web"},
     {"container"},
     {"cli"},
     {"__main__"},
@@ -154,7 +154,18 @@ def test_requirements_name_no_host() -> None:
         assert "://" not in path.read_text(), path
 
 
-HEAVY: Final = {"asyncio", "fastapi", "logging", "mcp", "pydantic", "rich", "starlette", "yaml"}
+HEAVY: Final = {
+    "asyncio",
+    "fastapi",
+    "logging",
+    "mcp",
+    "pydantic",
+    "rich",
+    "starlette",
+    "uvicorn",
+    "websockets",
+    "yaml",
+}
 """Each of these takes longer to import than a quick command takes altogether."""
 
 

@@ -131,6 +131,7 @@ def _number(
 
 _seconds: Final = _number(0.001, 10**9, float, "seconds")
 _count: Final = _number(0, 10**9, int, "items")
+_port: Final = _number(0, 65535, int, "a port")
 _workers: Final = _number(1, 256, int, "hooks")
 
 
@@ -287,6 +288,37 @@ def _add_prune(parser: argparse.ArgumentParser) -> None:
     _add_json(parser)
 
 
+def _add_serve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--host", default="127.0.0.1", help="the address (default: 127.0.0.1)")
+    parser.add_argument(
+        "--port", metavar="N", type=_port, default=8675, help="default: 8675; 0 takes a free one"
+    )
+    parser.add_argument(
+        "--token", help="what clients must send; better given in CRACKERJACK_TOKEN, unseen by ps"
+    )
+    parser.add_argument(
+        "--project-root",
+        metavar="DIR",
+        action="append",
+        default=[],
+        help="where clients may start runs: in projects below DIR; may be repeated (default: here)",
+    )
+    parser.add_argument(
+        "--allowed-origin",
+        metavar="ORIGIN",
+        action="append",
+        default=[],
+        help="a site whose pages may ask, such as https://ci.example.org; may be repeated",
+    )
+    parser.add_argument(
+        "--allowed-host",
+        metavar="NAME",
+        action="append",
+        default=[],
+        help="another name of this server, as clients write it; may be repeated",
+    )
+
+
 def _add_listing(parser: argparse.ArgumentParser) -> None:
     _add_project(parser)
     _add_json(parser)
@@ -308,6 +340,7 @@ _COMMANDS: Final[dict[str, tuple[str, _Entry, str]]] = {
     "cancel": (f"{_JOBS}:cancel", _add_cancel, "stop a running job"),
     "undo": (f"{_JOBS}:undo", _add_undo, "put back what a job changed"),
     "prune": (f"{_JOBS}:prune", _add_prune, "forget old jobs"),
+    "serve": ("crackerjack.cli.serve_command:serve", _add_serve, "serve every job, live"),
     "hooks": (f"{_PROJECTS}:hooks", _add_listing, "list what will run here, and what will not"),
     "config": (f"{_PROJECTS}:config", _add_listing, "show the configuration and its origins"),
     "doctor": (f"{_PROJECTS}:doctor", _add_listing, "check the tools, the store and the project"),

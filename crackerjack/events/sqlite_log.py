@@ -20,6 +20,7 @@ from crackerjack.errors import JobEnded, JobExists, StoreUnavailable, UnknownJob
 from crackerjack.events.batch import Tally, numbered, taken_over, tally
 from crackerjack.events.event import Draft, WorkflowEvent
 from crackerjack.events.log import JobEntry, JobHeader
+from crackerjack.events.poke import Poker
 from crackerjack.events.schema import BULK_TYPES, MILESTONES, explained, open_reader, open_writer
 from crackerjack.types import JobId
 
@@ -49,11 +50,17 @@ class SqliteEventLog:
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
         self.path: Final = os.path.abspath(path)
+        self._poker = Poker(self.pokes)
         self._writing = threading.Lock()
         self._writer = open_writer(self.path)
         self._pooling = threading.Lock()
         self._idle_readers: list[sqlite3.Connection] = []
         self._closed = False
+
+    @property
+    def pokes(self) -> str:
+        """The directory of those who want to be poked after each commit; see :class:`PokeBox`."""
+        return os.path.join(os.path.dirname(self.path), "pokes")
 
     @functools.cached_property
     def store_id(self) -> str:
@@ -84,6 +91,7 @@ class SqliteEventLog:
                 keys[job_id], heads[job_id] = _advance(connection, job_id, added, owner)
             events = numbered(drafts, heads)
             _insert(connection, drafts, events, keys)
+        self._poker.poke()
         return events
 
     def read(self, job_id: JobId, after: int, limit: int) -> list[WorkflowEvent]:

@@ -48,7 +48,7 @@ class Subscription:
         self._hub = hub
         self._job_id = job_id
         self._cursor = since
-        self._wanted = None if types is None else _any_of(types)
+        self._wanted = None if types is None else type_pattern(types)
         self._poll_interval = poll_interval
         self._ended = entry.terminal is not None and since == entry.head
         self._closed = threading.Event()
@@ -111,5 +111,5 @@ class Subscription:
         return self._wanted is None or self._wanted.match(event.event_type) is not None
 
 
-def _any_of(patterns: Collection[str]) -> re.Pattern[str]:
+def type_pattern(patterns: Collection[str]) -> re.Pattern[str]:
     return re.compile("|".join(map(translate, patterns)) or "(?!)")  # the latter matches nothing

@@ -1,0 +1,33 @@
+"""``crackerjack serve``: every job of the store, live, to every client."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+
+from crackerjack.container import open_container, open_web
+from crackerjack.types import ExitCode
+from crackerjack.web.admission import Admission, parse_origins
+from crackerjack.web.server import listen
+from crackerjack.web.server import serve as serve_app
+
+
+def serve(arguments: argparse.Namespace) -> int:
+    """Serve until a signal ends it."""
+    admission = Admission(
+        token=arguments.token or os.environ.get("CRACKERJACK_TOKEN", ""),
+        origins=parse_origins(arguments.allowed_origin),
+        hosts=frozenset({arguments.host.lower(), *map(str.lower, arguments.allowed_host)}),
+    )
+    admission.check_binding(arguments.host)
+    with (
+        open_container(os.environ) as container,
+        listen(arguments.host, arguments.port) as listener,
+        open_web(container, admission) as web,
+    ):
+        host, port = listener.getsockname()[:2]
+        shown = f"[{host}]" if ":" in host else host
+        print(f"Serving at http://{shown}:{port} (Ctrl-C ends it)", file=sys.stderr, flush=True)
+        serve_app(web.app, listener, web.drain)
+    return ExitCode.PASSED

@@ -1,0 +1,88 @@
+"""Pokes: who committed events tells the other processes that read the same store to look.
+
+A poke carries nothing: the events are in the log. It is a byte in a named pipe, and every process
+that wants pokes has one in the directory ``pokes`` beside the store. A lost poke costs the reader
+the time until it polls.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+from contextlib import suppress
+from typing import Final, Self
+
+_SUFFIX: Final = ".poke"
+
+
+class Poker:
+    """Pokes every process that listens in a directory; cheap when nobody does. Thread-safe."""
+
+    def __init__(self, directory: str) -> None:
+        self._directory = directory
+
+    def poke(self) -> None:
+        """Tell them to look; one that cannot be told finds out by itself."""
+        try:
+            names = os.listdir(self._directory)
+        except OSError:
+            return
+        for name in names:
+            if name.endswith(_SUFFIX):
+                self._poke(os.path.join(self._directory, name))
+
+    @staticmethod
+    def _poke(path: str) -> None:
+        try:
+            pipe = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as error:
+            if error.errno == errno.ENXIO:  # nobody has it open: its process is gone
+                _remove(path)
+            return
+        with suppress(OSError):  # full: enough pokes are waiting
+            os.write(pipe, b"!")
+        os.close(pipe)
+
+
+class PokeBox:
+    """Where pokes arrive: readable (see :meth:`fileno`) when there is something new in the log.
+
+    Raises :exc:`OSError` when it cannot be made.
+    """
+
+    def __init__(self, directory: str) -> None:
+        os.makedirs(directory, mode=0o700, exist_ok=True)
+        name = f"{os.getpid()}-{os.urandom(6).hex()}"
+        self._path = os.path.join(directory, name + _SUFFIX)
+        # Under another name until somebody reads it: a pipe without a reader is taken for a dead one.
+        making = os.path.join(directory, name)
+        os.mkfifo(making, 0o600)
+        self._reader = os.open(making, os.O_RDONLY | os.O_NONBLOCK)
+        self._writer = os.open(making, os.O_WRONLY | os.O_NONBLOCK)  # else it ends with each writer
+        os.rename(making, self._path)
+
+    def fileno(self) -> int:
+        """The descriptor to wait for."""
+        return self._reader
+
+    def clear(self) -> None:
+        """Take the pokes that have arrived; look at the log after this, not before."""
+        with suppress(BlockingIOError):
+            os.read(self._reader, 65536)
+
+    def close(self) -> None:
+        """Be poked no more."""
+        _remove(self._path)
+        os.close(self._reader)
+        os.close(self._writer)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _remove(path: str) -> None:
+    with suppress(OSError):  # another process was faster
+        os.unlink(path)

@@ -1,0 +1,1 @@
+"""The log of every job, live, over WebSocket, SSE and HTTP."""

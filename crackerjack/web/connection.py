@@ -1,0 +1,247 @@
+"""One WebSocket client of a feed: a cursor, and how events get to it."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol
+
+import msgspec
+
+from crackerjack.errors import StoreError, UnknownJob
+from crackerjack.web.feed import Feed
+from crackerjack.web.frames import FrameWriter, frame_writer, text_frame
+from crackerjack.web.page import LARGEST_MESSAGE, Page, Selection
+
+POSITION_EVERY: Final = 20.0
+"""Seconds without a message, after which a client is told where it stands."""
+STALLED_AFTER: Final = 30.0
+"""Seconds without taking a byte while data waits, after which a client is dropped."""
+_FULL: Final = LARGEST_MESSAGE
+"""Bytes waiting for a client; with more, it reads on from the log when it has taken them."""
+_WAIT: Final = 60.0  # seconds; any will do, a wait begins again
+_LOGGER: Final = logging.getLogger("crackerjack.web")
+
+
+class WebSocket(Protocol):
+    """An accepted connection: starlette's `WebSocket` is one."""
+
+    @property
+    def scope(self) -> Any:
+        """The ASGI scope."""
+        ...
+
+    def send_text(self, data: str) -> Awaitable[None]:
+        """Send a text message."""
+        ...
+
+    def close(self, code: int = 1000, reason: str | None = None) -> Awaitable[None]:
+        """Close the connection."""
+        ...
+
+
+class Connection:
+    """Delivers a feed to one client after its cursor: each event once, in order.
+
+    At the head it is pushed what is new, as bytes framed once for all. When the client does not take
+    them fast enough, and at the beginning, a task of its own reads on from the log: such a client
+    only lags. The task is also how a client is served whose ASGI server lends no :class:`FrameWriter`.
+    """
+
+    def __init__(
+        self,
+        websocket: WebSocket,
+        feed: Feed,
+        since: int,
+        selection: Selection,
+        on_end: Callable[[Connection, int, str], object],
+    ) -> None:
+        self.feed: Final = feed
+        self.selection: Final = selection
+        self.cursor = since
+        """The position up to which everything wanted was sent."""
+        self.registered: Final = time.monotonic()
+        self.websocket: Final = websocket
+        self._writer: FrameWriter | None = frame_writer(websocket.scope)
+        self._on_end: Final = on_end
+        self._sent_at = self._progress_at = self.registered
+        self._written = self._taken = 0
+        self._sending = False
+        self._tell_position = False
+        self._reading: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is over: nothing will be sent any more."""
+        return self._closed
+
+    def start(self, *, tell_position: bool) -> None:
+        """Begin to deliver; `tell_position`: say so when all that there is has been delivered."""
+        self._tell_position = tell_position
+        self._read_on()
+
+    async def send(self, message: bytes) -> None:
+        """Send a control message: one JSON object."""
+        if not self._closed:
+            self._sent_at = time.monotonic()
+            await self._send(message)
+
+    def push(self, page: Page) -> bool:
+        """Take a page at the head; False when it cannot be written now, and the log must do."""
+        writer = self._writer
+        if writer is None or self._closed or page.after != self.cursor:
+            return self._read_on()
+        for part in page.parts(self.selection, self.cursor):
+            if writer.waiting > _FULL:
+                return self._read_on()
+            self._write(writer, part.data)
+            self.cursor = part.last
+        return self._read_on() if self.feed.ended else True
+
+    def look_after(self, now: float) -> None:
+        """Called about once a second: tell an idle client its position, drop one that has stalled."""
+        if self._closed:
+            return
+        if self._stalled(now):
+            self.close(4408, f"slow; resume with since={self.cursor}")
+        elif now - self._sent_at >= POSITION_EVERY and self in self.feed.live:
+            self._write_position()
+
+    def close(self, code: int, reason: str) -> None:
+        """End the connection; what waits is still sent, for as long as the client takes it."""
+        if self._closed:
+            return
+        self.stop()
+        if self._writer is not None:
+            self._writer.close(code, reason)
+        else:
+            # Kept by the loop through the server's own write; nothing is left to do with its result.
+            self._reading = asyncio.create_task(self._close(code, reason))
+        self._on_end(self, code, reason)
+
+    def stop(self) -> None:
+        """Deliver nothing more: the connection is gone."""
+        self._closed = True
+        self.feed.live.discard(self)
+        if self._reading is not None and self._reading is not asyncio.current_task():
+            self._reading.cancel()
+        self._reading = None
+
+    def _read_on(self) -> bool:
+        """Let the task read from the log; returns False, as :meth:`push` does then."""
+        if self._reading is None and not self._closed:
+            self._reading = asyncio.create_task(self._read())
+        return False
+
+    async def _read(self) -> None:
+        try:
+            await self._catch_up()
+        except UnknownJob:
+            self.close(4404, "the job was forgotten")
+        except StoreError as error:
+            _LOGGER.warning("a client could not be served: %s", error)
+            self.close(1011, "the store cannot be read")
+        except (OSError, RuntimeError):  # so do ASGI servers say that the client is gone
+            self.stop()
+
+    async def _catch_up(self) -> None:
+        """Send what the log has after the cursor; return at the head, to be pushed what comes."""
+        while True:
+            page = self.feed.page(self.cursor)
+            if page is not None:
+                await self._send_page(page)
+                await asyncio.sleep(
+                    0
+                )  # others have a turn, also where nothing had to be waited for
+            elif self.feed.ended:
+                await self._drained()
+                self.close(1000, "job finished")
+                return
+            elif self._writer is not None:
+                self._reading = None
+                self.feed.live.add(
+                    self
+                )  # nothing was awaited since the look: no page falls between
+                if self._tell_position:
+                    self._tell_position = False
+                    self._write_position()
+                return
+            else:
+                await self._told_position()
+                await self.feed.wait(self.cursor, _WAIT)
+
+    async def _send_page(self, page: Page) -> None:
+        if self._writer is not None:
+            for part in page.parts(self.selection, self.cursor):
+                await self._drained()
+                self._write(self._writer, part.data)
+                self.cursor = part.last
+            return
+        for part in page.messages(self.selection, self.cursor):
+            await self._send(part.data)
+            self.cursor = part.last
+        self.cursor = page.last
+
+    async def _told_position(self) -> None:
+        if self._tell_position:
+            self._tell_position = False
+            await self.send(self.position())
+
+    async def _send(self, message: bytes) -> None:
+        if self._writer is not None:
+            await self._drained()
+            self._write(self._writer, text_frame(message))
+            return
+        self._sending = True
+        await self.websocket.send_text(message.decode())
+        self._sending = False
+        self._sent_at = self._progress_at = time.monotonic()
+
+    async def _drained(self) -> None:
+        if self._writer is not None:
+            await self._writer.drained()
+
+    async def _close(self, code: int, reason: str) -> None:
+        try:
+            await self.websocket.close(code, reason)
+        except (OSError, RuntimeError):
+            _LOGGER.debug("the client was gone before it was told %d", code)
+
+    def _write(self, writer: FrameWriter, frames: bytes) -> None:
+        if frames:
+            writer.write(frames)
+            self._written += len(frames)
+            self._sent_at = time.monotonic()
+
+    def _write_position(self) -> None:
+        if self._writer is not None:
+            self._write(self._writer, text_frame(self.position()))
+        else:
+            self._tell_position = True
+            self.feed.wake()
+
+    def position(self) -> bytes:
+        """The message ``stream_position``: everything up to `seq` was delivered, or is not wanted."""
+        now = time.time()
+        message: dict[str, object] = {
+            "event_type": "stream_position",
+            "data": {"head": self.feed.head, "timestamp": now},
+            "timestamp": now,
+        }
+        if self.feed.job_id is not None:
+            message |= {"job_id": self.feed.job_id, "seq": self.cursor}
+        else:
+            message |= {"cursor": self.feed.cursor(self.cursor)}
+        return msgspec.json.encode(message)
+
+    def _stalled(self, now: float) -> bool:
+        if self._writer is None:
+            return self._sending and now - self._progress_at > STALLED_AFTER
+        waiting = self._writer.waiting
+        taken = self._written - waiting
+        if taken != self._taken or not waiting:
+            self._taken, self._progress_at = taken, now
+        return now - self._progress_at > STALLED_AFTER

@@ -1,0 +1,202 @@
+"""The bridge between the log and WebSocket clients: the one registry of connections."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import time
+from collections import defaultdict
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final, Protocol
+
+from crackerjack.errors import StoreUnavailable
+from crackerjack.events.hub import Hub
+from crackerjack.events.poke import PokeBox
+from crackerjack.types import JobId
+from crackerjack.web.connection import Connection, WebSocket
+from crackerjack.web.feed import Feeds
+from crackerjack.web.page import Selection
+
+POLL_SECONDS: Final = 0.25
+"""Between looks at the log when nobody says that something is new: what a lost poke costs."""
+_LOOK_AFTER: Final = 1.0  # seconds between looks at each connection
+_WAIT_FOR_JOB: Final = 300.0
+"""Seconds that a client waits for a job to begin."""
+_RETRY_SECONDS: Final = (0.5, 5.0)
+"""When clients of a server that goes down are to come back: spread, so that they don't at once."""
+_LOGGER: Final = logging.getLogger("crackerjack.web")
+
+ALL_JOBS: Final = None
+"""In the place of a job's id: the stream of all jobs of the store."""
+
+
+class Observer(Protocol):
+    """Is told what happens to connections, to count it."""
+
+    def opened(self, *, resumed: bool) -> None:
+        """A client was registered; `resumed`: with the position that it had reached."""
+        ...
+
+    def closed(self, code: int) -> None:
+        """A connection was ended from our side."""
+        ...
+
+
+class EventBusWebSocketBridge:
+    """Routes the events of every job to the WebSocket clients of that job.
+
+    It learns of new events from the bus of this process, through the hub, and from other processes
+    through `pokes` and a poll that stands behind them. A client that fails or stalls is dropped, and
+    concerns nobody else. All methods are called on the event loop's thread, inside :meth:`running`.
+    """
+
+    def __init__(
+        self,
+        feeds: Feeds,
+        hub: Hub,
+        observer: Observer,
+        *,
+        pokes: PokeBox | None = None,
+        wait_for_job: float = _WAIT_FOR_JOB,
+    ) -> None:
+        self._feeds = feeds
+        self._hub = hub
+        self._observer = observer
+        self._pokes = pokes
+        self._wait_for_job = wait_for_job
+        self._connections: defaultdict[JobId | None, dict[WebSocket, Connection]] = defaultdict(
+            dict
+        )
+        self._looking = False
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Deliver events while the block runs."""
+        self._loop = loop = asyncio.get_running_loop()
+
+        def wake(_job_id: JobId, _seq: int) -> None:
+            loop.call_soon_threadsafe(self.look)
+
+        self._hub.add_waker(wake)
+        if self._pokes is not None:
+            loop.add_reader(self._pokes, self._poked)
+        tasks = [
+            loop.create_task(self._repeat(POLL_SECONDS, self.look)),
+            loop.create_task(self._repeat(_LOOK_AFTER, self._look_after_all)),
+        ]
+        try:
+            yield
+        finally:
+            self._hub.remove_waker(wake)
+            if self._pokes is not None:
+                loop.remove_reader(self._pokes)
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def register_client(
+        self,
+        job_id: JobId | None,
+        websocket: WebSocket,
+        since: int | None = None,
+        *,
+        selection: Selection = Selection(),  # noqa: B008 - immutable
+    ) -> Connection:
+        """Send this accepted client the job's events after `since`, or from now on.
+
+        With :data:`ALL_JOBS` those of all jobs, and `since` is a position of the store. Raises
+        :exc:`FutureCursor` and :exc:`StoreUnavailable`.
+        """
+        feed = self._feeds.get(job_id)
+        if since is not None:
+            feed.check(since)
+        connection = Connection(
+            websocket, feed, feed.head if since is None else since, selection, self._ended
+        )
+        self._connections[job_id][websocket] = connection
+        self._observer.opened(resumed=bool(since))
+        return connection
+
+    async def unregister_client(self, job_id: JobId | None, websocket: WebSocket) -> bool:
+        """Send it nothing more; False when it is not registered."""
+        connection = self._forget(job_id, websocket)
+        if connection is not None:
+            connection.stop()
+        return connection is not None
+
+    def get_active_connections(self, job_id: JobId | None = None) -> int:
+        """How many clients there are: of one job, or altogether."""
+        if job_id is not None:
+            return self.count(job_id)
+        return sum(map(len, self._connections.values()))
+
+    def count(self, job_id: JobId | None) -> int:
+        """How many clients there are of one stream; with :data:`ALL_JOBS`, of that of all jobs."""
+        return len(self._connections.get(job_id, ()))
+
+    def get_jobs_with_clients(self) -> list[JobId]:
+        """The jobs that somebody watches."""
+        return [job_id for job_id in self._connections if job_id is not None]
+
+    def position_of(self, cursor: str) -> int:
+        """See :meth:`Feeds.position_of`."""
+        return self._feeds.position_of(cursor)
+
+    def look(self) -> None:
+        """Deliver what is new in the log soon; may be called any number of times."""
+        if not self._looking and self._loop is not None:
+            self._looking = True
+            self._loop.call_soon(self._look)
+
+    async def drain(self) -> None:
+        """Send every client away, to come back with its position: the server is going down."""
+        for connection in self._all():
+            connection.close(1012, f"retry in {random.uniform(*_RETRY_SECONDS):.1f}")  # noqa: S311
+
+    def _poked(self) -> None:
+        if self._pokes is not None:
+            self._pokes.clear()
+        self.look()
+
+    def _look(self) -> None:
+        # By way of the loop, all that is committed in one of its turns is one read, and one write
+        # to each client.
+        self._looking = False
+        try:
+            if self._feeds.look():
+                self.look()
+        except StoreUnavailable as error:  # the poll comes back to it
+            _LOGGER.warning("new events cannot be read: %s", error)
+
+    def _look_after_all(self) -> None:
+        now = time.monotonic()
+        for connection in self._all():
+            waited = now - connection.registered
+            if not connection.feed.exists and waited > self._wait_for_job:
+                connection.close(4404, f"no such job within {self._wait_for_job:.0f} s")
+            connection.look_after(now)
+
+    def _all(self) -> list[Connection]:
+        return [one for clients in self._connections.values() for one in clients.values()]
+
+    def _ended(self, connection: Connection, code: int, _reason: str) -> None:
+        self._forget(connection.feed.job_id, connection.websocket)
+        self._observer.closed(code)
+
+    def _forget(self, job_id: JobId | None, websocket: WebSocket) -> Connection | None:
+        clients = self._connections.get(job_id, {})
+        connection = clients.pop(websocket, None)
+        if not clients:
+            self._connections.pop(job_id, None)
+        return connection
+
+    @staticmethod
+    async def _repeat(seconds: float, action: Callable[[], object]) -> None:
+        with contextlib.suppress(asyncio.CancelledError):
+            while True:
+                await asyncio.sleep(seconds)
+                action()

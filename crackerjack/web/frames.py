@@ -1,0 +1,101 @@
+"""WebSocket frames that are made once and written to many connections: only this module knows how.
+
+An ASGI server frames every message for every client anew, and awaits each. On uvicorn the protocol
+class below (see its setting ``ws``) lends the application its transport, as an ASGI extension, so
+that bytes framed once are written as they are. On another server :func:`frame_writer` is None, and
+messages go out one by one as ASGI has it. Framing is that of RFC 6455, section 5.2: text, unmasked,
+in one frame, without extensions (deflate would have to be done for each client).
+"""
+
+from __future__ import annotations
+
+import struct
+from asyncio import Transport
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.http11 import Request
+from websockets.protocol import State
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+EXTENSION: Final = "crackerjack.frames"
+_FINAL_TEXT: Final = 0x81
+_CLOSE_SECONDS: Final = 2.0
+"""How long a client has to answer our close frame; one that stalls is cut off then."""
+
+
+def text_frame(payload: bytes) -> bytes:
+    """One text message as a server sends it; `payload` is UTF-8."""
+    length = len(payload)
+    if length < 126:
+        return bytes((_FINAL_TEXT, length)) + payload
+    if length < 65536:
+        return struct.pack("!BBH", _FINAL_TEXT, 126, length) + payload
+    return struct.pack("!BBQ", _FINAL_TEXT, 127, length) + payload
+
+
+class FrameWriter:
+    """Writes frames to one accepted connection, past the ASGI server."""
+
+    __slots__ = ("_protocol", "_transport")
+
+    def __init__(self, protocol: FramingProtocol, transport: Transport) -> None:
+        self._protocol = protocol
+        self._transport = transport
+
+    def write(self, frames: bytes) -> None:
+        """Send whole frames, or keep what the socket does not take: look at `waiting` first."""
+        if not self._protocol.close_sent:
+            self._transport.write(frames)
+
+    @property
+    def waiting(self) -> int:
+        """Bytes that the client has not taken yet."""
+        return self._transport.get_write_buffer_size()
+
+    async def drained(self) -> None:
+        """Wait until little is waiting, or the connection is lost."""
+        await self._protocol.writable.wait()
+
+    def close(self, code: int, reason: str) -> None:
+        """Send a close frame after what waits; whoever does not take it in a moment is cut off.
+
+        Unlike the server's own way to close, it waits for nothing and nobody.
+        """
+        self._protocol.close_now(code, reason)
+
+
+class FramingProtocol(WebSocketsSansIOProtocol):
+    """uvicorn's WebSocket protocol that also offers :data:`EXTENSION`."""
+
+    def handle_connect(self, event: Request) -> None:
+        super().handle_connect(event)
+        if (
+            self.response.status_code == 101
+        ):  # then there is a scope, and the app begins with it later
+            extensions: dict[str, object] = self.scope["extensions"]  # type: ignore[assignment]
+            extensions[EXTENSION] = FrameWriter(self, self.transport)
+
+    def close_now(self, code: int, reason: str) -> None:
+        """What the message ``websocket.close`` does, for a client that may not read."""
+        if self.close_sent or self.conn.state is not State.OPEN:
+            return
+        self.queue.put_nowait({"type": "websocket.disconnect", "code": code, "reason": reason})
+        self.conn.send_close(code, reason)
+        self.transport.write(b"".join(self.conn.data_to_send()))
+        self.close_sent = True
+        if self.read_paused:  # the client's answer must be seen
+            self.read_paused = False
+            self.transport.resume_reading()
+        self.close_timer = self.loop.call_later(_CLOSE_SECONDS, self.transport.abort)
+
+
+def frame_writer(scope: Scope) -> FrameWriter | None:
+    """What the server lends for this connection; None for a server that is not ours."""
+    writer = (scope.get("extensions") or {}).get(EXTENSION)
+    return writer if isinstance(writer, FrameWriter) else None

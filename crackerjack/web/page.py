@@ -1,0 +1,128 @@
+"""A page: consecutive events of one stream, encoded once, in every form that clients ask for."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final, NamedTuple
+
+from crackerjack.events.event import WorkflowEvent
+from crackerjack.web.frames import text_frame
+
+LARGEST_MESSAGE: Final = 256 * 1024
+"""Bytes in a batch, and in one write to a client."""
+MOST_EVENTS: Final = 256
+"""In a batch, and in a page of the log."""
+
+
+class Selection(NamedTuple):
+    """Which events a client wants; None is all of them. Equal selections share their frames."""
+
+    types: re.Pattern[str] | None = None
+    jobs: frozenset[str] | None = None
+    batch: bool = False
+    """Whether a message may be an array of events."""
+
+    @property
+    def everything(self) -> bool:
+        """Whether no event is passed over, so that the client's positions have no holes."""
+        return self.types is None and self.jobs is None
+
+    def wants(self, event: WorkflowEvent) -> bool:
+        """Whether the event is one of those."""
+        return (self.types is None or self.types.match(event.event_type) is not None) and (
+            self.jobs is None or event.job_id in self.jobs
+        )
+
+
+class Part(NamedTuple):
+    """A piece of a page that is written at once."""
+
+    last: int
+    """The position of its last event."""
+    data: bytes
+
+
+class Page:
+    """The events after the position `after`, up to and including `last`, in order.
+
+    A position is the `seq` in a job's stream, or the store's position in the stream of all jobs.
+    """
+
+    __slots__ = ("_parts", "after", "events", "items", "last", "positions")
+
+    def __init__(
+        self,
+        after: int,
+        events: Sequence[WorkflowEvent],
+        positions: Sequence[int],
+        encode: Callable[[WorkflowEvent, int], bytes],
+        *,
+        last: int | None = None,
+    ) -> None:
+        self.after: Final = after
+        self.last: Final = last if last is not None else positions[-1] if positions else after
+        self.events: Final = events
+        self.positions: Final = positions
+        self.items: Final = list(map(encode, events, positions))
+        """The events as JSON objects."""
+        self._parts: dict[Selection, tuple[Part, ...]] = {}
+
+    @property
+    def size(self) -> int:
+        """Bytes of its events as JSON."""
+        return sum(map(len, self.items))
+
+    @property
+    def terminal(self) -> bool:
+        """Whether its last event is its job's last."""
+        return bool(self.events) and self.events[-1].terminal
+
+    def parts(self, selection: Selection, after: int) -> tuple[Part, ...]:
+        """The wanted events after a position as WebSocket frames, in pieces of :data:`LARGEST_MESSAGE`.
+
+        The last piece reaches to the end of the page, also where nothing of it is wanted.
+        """
+        parts = self._parts.get(selection) if after == self.after else None
+        if parts is None:
+            messages = [(last, text_frame(data)) for last, data in self.messages(selection, after)]
+            parts = tuple(_joined(messages, self.last))
+            if after == self.after:
+                self._parts[selection] = parts
+        return parts
+
+    def messages(self, selection: Selection, after: int) -> Iterator[Part]:
+        """The wanted events after a position as the JSON of one WebSocket message each."""
+        wanted = (
+            Part(position, item)
+            for event, position, item in zip(self.events, self.positions, self.items, strict=True)
+            if position > after and selection.wants(event)
+        )
+        return _batched(wanted) if selection.batch else wanted
+
+
+def _joined(frames: Sequence[tuple[int, bytes]], end: int) -> Iterator[Part]:
+    piece: list[bytes] = []
+    size = last = 0
+    for position, frame in frames:
+        if piece and size + len(frame) > LARGEST_MESSAGE:
+            yield Part(last, b"".join(piece))
+            piece, size = [], 0
+        piece.append(frame)
+        size += len(frame)
+        last = position
+    yield Part(end, b"".join(piece))
+
+
+def _batched(events: Iterator[Part]) -> Iterator[Part]:
+    batch: list[bytes] = []
+    size = last = 0
+    for position, item in events:
+        if batch and (size + len(item) >= LARGEST_MESSAGE or len(batch) == MOST_EVENTS):
+            yield Part(last, b"[" + b",".join(batch) + b"]")
+            batch, size = [], 0
+        batch.append(item)
+        size += len(item) + 1
+        last = position
+    if batch:
+        yield Part(last, b"[" + b",".join(batch) + b"]" if len(batch) > 1 else batch[0])

@@ -1,0 +1,97 @@
+"""The server: uvicorn around the application, going down without losing anybody's place."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import socket
+from collections.abc import Awaitable, Callable
+from types import FrameType
+from typing import Final
+
+import uvicorn
+
+from crackerjack.errors import UsageError
+from crackerjack.web.frames import Receive, Scope, Send
+
+_GRACE: Final = 3
+"""Seconds that requests have to end when the server goes down."""
+_LARGEST_MESSAGE: Final = 64 * 1024  # bytes, from a client
+
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Server(uvicorn.Server):
+    """Sends clients away with :class:`EventBusWebSocketBridge`'s `drain` before it stops.
+
+    A first SIGTERM or SIGINT drains; a second one ends the process at once.
+    """
+
+    def __init__(self, config: uvicorn.Config, drain: Callable[[], Awaitable[None]]) -> None:
+        super().__init__(config)
+        self._drain = drain
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002
+        if self.should_exit:
+            os._exit(128 + sig)
+        self.should_exit = True
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self._drain()
+        await super().shutdown(sockets)
+
+
+def serve(
+    app: Application,
+    listener: socket.socket,
+    drain: Callable[[], Awaitable[None]],
+) -> None:
+    """Serve until a signal ends it."""
+    config = uvicorn.Config(
+        app,
+        ws="crackerjack.web.frames:FramingProtocol",
+        ws_per_message_deflate=False,
+        ws_max_size=_LARGEST_MESSAGE,
+        http="h11",
+        loop="asyncio",
+        lifespan="on",
+        log_config=None,
+        log_level="warning",  # what it says of a request has the query in it, and so the token
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        backlog=4096,
+        timeout_graceful_shutdown=_GRACE,
+    )
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)  # what uvicorn puts back when it is done
+    Server(config, drain).run(sockets=[listener])
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A listening socket; raises :exc:`UsageError` when the port is taken or the host is not ours."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
+    except socket.gaierror as error:
+        raise UsageError(f"there is no address for --host {host}: {error.strerror}") from None
+    family, _, _, _, address = found[0]
+    listener = socket.socket(family)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind(address)
+        listener.listen(4096)
+    except OSError as error:
+        listener.close()
+        raise UsageError(_why(host, port, error)) from None
+    listener.set_inheritable(False)
+    return listener
+
+
+def _why(host: str, port: int, error: OSError) -> str:
+    if error.errno == errno.EADDRINUSE:
+        return (
+            f"port {port} of {host} is taken, maybe by another `crackerjack serve`: "
+            "stop that, or choose another --port"
+        )
+    return f"cannot listen on {host} port {port}: {error.strerror}"

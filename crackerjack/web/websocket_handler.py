@@ -1,0 +1,263 @@
+"""What one WebSocket client says, and what it is answered: ``/ws/progress/{job_id}``, ``/ws/events``."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, Protocol
+
+import msgspec
+from starlette.applications import Starlette
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket
+
+from crackerjack.errors import CrackerjackError, FutureCursor, InvalidJobId, UnknownJob, UsageError
+from crackerjack.events.subscription import type_pattern
+from crackerjack.types import JobId, parse_job_id
+from crackerjack.web.admission import Admission, Refusal, query, subprotocol
+from crackerjack.web.connection import Connection
+from crackerjack.web.event_bridge import ALL_JOBS, EventBusWebSocketBridge
+from crackerjack.web.page import Selection
+from crackerjack.web.problems import problem
+
+_LARGEST: Final = 64 * 1024  # bytes in a message from a client
+_MESSAGES_PER_SECOND: Final = 50
+_BAD_MESSAGES: Final = 10
+_RETRY_SECONDS: Final = 5
+_REASON: Final = 123  # bytes of a close frame's reason, RFC 6455 section 5.5
+
+
+class Jobs(Protocol):
+    """What a client can do to a job, and see of it; called from a thread."""
+
+    def cancel(self, job_id: JobId) -> bool:
+        """Ask it to stop; False when it has ended. Raises :exc:`UnknownJob`."""
+        ...
+
+
+Snapshot = Callable[[JobId], Awaitable[tuple[int, bytes]]]
+"""Gives the message ``job_snapshot`` and the `seq` of the last event in it."""
+
+
+class Refused(CrackerjackError):
+    """A client that is accepted only to be told why it is not served."""
+
+    def __init__(self, code: int, reason: str) -> None:
+        super().__init__(code, reason)
+        self.code = code
+        self.reason = reason
+
+
+class WebSocketHandler:
+    """Serves one WebSocket connection after another: registers it, listens to it, unregisters it."""
+
+    def __init__(
+        self,
+        bridge: EventBusWebSocketBridge,
+        admission: Admission,
+        jobs: Jobs,
+        snapshot: Snapshot,
+        on_refusal: Callable[[str], object],
+    ) -> None:
+        self._bridge = bridge
+        self._admission = admission
+        self._jobs = jobs
+        self._snapshot = snapshot
+        self._on_refusal = on_refusal
+
+    async def progress(self, websocket: WebSocket) -> None:
+        """``/ws/progress/{job_id}``: one job, from its snapshot or after `since`."""
+        await self._serve(websocket, self._follow_job)
+
+    async def events(self, websocket: WebSocket) -> None:
+        """``/ws/events``: every job of the store."""
+        await self._serve(websocket, self._follow_all)
+
+    async def _serve(
+        self, websocket: WebSocket, follow: Callable[[WebSocket], Awaitable[Connection]]
+    ) -> None:
+        if (refusal := self._admission.refusal(websocket.scope)) is not None:
+            await self._refuse(websocket, refusal)
+            return
+        await websocket.accept(subprotocol=subprotocol(websocket.scope.get("subprotocols", ())))
+        try:
+            connection = await follow(websocket)
+        except Refused as refused:
+            self._on_refusal(refused.reason.partition(" in ")[0].partition(",")[0])
+            await websocket.close(refused.code, refused.reason[:_REASON])
+            return
+        try:
+            await _Listener(self._jobs, self._admission, websocket, connection).listen()
+        finally:
+            await self._bridge.unregister_client(connection.feed.job_id, websocket)
+
+    async def _refuse(self, websocket: WebSocket, refusal: Refusal) -> None:
+        self._on_refusal(refusal.reason)
+        if "websocket.http.response" in websocket.scope.get("extensions", {}):
+            await websocket.send_denial_response(problem(refusal.status, refusal.detail))
+        else:
+            await websocket.close()  # ASGI has the server answer 403
+
+    async def _follow_job(self, websocket: WebSocket) -> Connection:
+        try:
+            job_id = parse_job_id(websocket.path_params["job_id"])
+        except InvalidJobId:
+            raise Refused(1008, "invalid job id") from None
+        self._check_room(job_id)
+        asked = query(websocket.scope)
+        selection = _selection(asked)
+        if (text := asked.get("since")) is not None:
+            since = _since(text)
+            connection = await self._register(websocket, job_id, since, selection)
+        else:
+            since, message = await self._snapshot(job_id)
+            connection = await self._register(websocket, job_id, since, selection)
+            await connection.send(message)
+        connection.start(tell_position=text is not None or selection.types is not None)
+        return connection
+
+    async def _follow_all(self, websocket: WebSocket) -> Connection:
+        self._check_room(ALL_JOBS)
+        asked = query(websocket.scope)
+        selection = _selection(asked)
+        since = self._position_of(asked["since"]) if "since" in asked else None
+        connection = await self._register(websocket, ALL_JOBS, since, selection)
+        connection.start(tell_position=True)
+        return connection
+
+    def _position_of(self, cursor: str) -> int:
+        try:
+            return self._bridge.position_of(cursor)
+        except UsageError as error:
+            raise Refused(4400, str(error)) from None
+        except FutureCursor:
+            raise Refused(4410, "the cursor is of another store") from None
+
+    async def _register(
+        self, websocket: WebSocket, job_id: JobId | None, since: int | None, selection: Selection
+    ) -> Connection:
+        try:
+            return await self._bridge.register_client(job_id, websocket, since, selection=selection)
+        except FutureCursor as error:
+            raise Refused(4410, f"future cursor, head={error.head}") from None
+
+    def _check_room(self, job_id: JobId | None) -> None:
+        full = (
+            self._bridge.get_active_connections() >= self._admission.most_connections
+            or self._bridge.count(job_id) >= self._admission.most_connections_of_job
+        )
+        if full:
+            raise Refused(1013, f"retry in {_RETRY_SECONDS}")
+
+
+class _Listener:
+    """Hears one client out: it may say little, seldom, or nothing at all."""
+
+    def __init__(
+        self, jobs: Jobs, admission: Admission, websocket: WebSocket, connection: Connection
+    ) -> None:
+        self._jobs = jobs
+        self._admission = admission
+        self._websocket = websocket
+        self._connection = connection
+        self._bad = 0
+        self._allowance = float(_MESSAGES_PER_SECOND)
+        self._heard_at = time.monotonic()
+
+    async def listen(self) -> None:
+        """Answer what the client says until the connection is over."""
+        while not self._connection.closed:
+            message = await self._websocket.receive()
+            if message["type"] == "websocket.disconnect":
+                return
+            text, data = message.get("text"), message.get("bytes")
+            content = data if text is None else text.encode("utf-8", "surrogatepass")
+            if self._too_many():
+                self._connection.close(4429, f"more than {_MESSAGES_PER_SECOND} messages a second")
+            elif len(content or b"") > _LARGEST:
+                self._connection.close(1009, "")
+            else:
+                await self._answer(content or b"")
+
+    def _too_many(self) -> bool:
+        now = time.monotonic()
+        regained = (now - self._heard_at) * _MESSAGES_PER_SECOND
+        self._allowance = min(_MESSAGES_PER_SECOND, self._allowance + regained) - 1
+        self._heard_at = now
+        return self._allowance < 0
+
+    async def _answer(self, content: bytes) -> None:
+        match _type_of(content):
+            case "ping":
+                await self._say("pong", {})
+            case "cancel" if self._connection.feed.job_id is not None:
+                await self._cancel(self._connection.feed.job_id)
+            case _:
+                await self._error("bad_message", 'this server knows {"type": "ping"} and "cancel"')
+                self._bad += 1
+                if self._bad >= _BAD_MESSAGES:
+                    self._connection.close(1008, f"{_BAD_MESSAGES} bad messages")
+
+    async def _cancel(self, job_id: JobId) -> None:
+        if not self._admission.trusts(self._websocket.scope):
+            await self._error("forbidden", "to cancel a job, connect with the token")
+            return
+        try:
+            asked = await asyncio.to_thread(self._jobs.cancel, job_id)
+        except UnknownJob as error:
+            await self._error("not_running", str(error))
+            return
+        if asked:
+            await self._say("cancel_requested", {})
+        else:
+            await self._error("not_running", f"job {job_id} has ended")
+
+    async def _error(self, code: str, sentence: str) -> None:
+        await self._say("error", {"code": code, "message": sentence})
+
+    async def _say(self, event_type: str, data: dict[str, Any]) -> None:
+        now = time.time()
+        message: dict[str, Any] = {
+            "event_type": event_type,
+            "data": {**data, "timestamp": now},
+            "timestamp": now,
+        }
+        if self._connection.feed.job_id is not None:
+            message["job_id"] = self._connection.feed.job_id
+        await self._connection.send(msgspec.json.encode(message))
+
+
+def _type_of(content: bytes) -> object:
+    try:
+        said = msgspec.json.decode(content)
+    except (msgspec.DecodeError, RecursionError):
+        return None
+    return said.get("type") if isinstance(said, dict) else None
+
+
+def _since(text: str) -> int:
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise Refused(4400, "since is a whole number, 0 or more")
+    return int(text)
+
+
+def _selection(asked: dict[str, str]) -> Selection:
+    types = [name for name in asked.get("types", "").split(",") if name]
+    if not all(re.fullmatch(r"[a-z_*]{1,64}", name) for name in types):
+        raise Refused(4400, "types are names of events, such as hook_*")
+    jobs = [name for name in asked.get("jobs", "").split(",") if name]
+    return Selection(
+        types=type_pattern(types) if types else None,
+        jobs=frozenset(jobs) if jobs else None,
+        batch=asked.get("batch") in {"1", "true"},
+    )
+
+
+def register_websocket_routes(app: Starlette, handler: WebSocketHandler) -> None:
+    """Add the WebSocket endpoints to an application."""
+    app.router.routes += [
+        WebSocketRoute("/ws/progress/{job_id:path}", handler.progress, name="progress"),
+        WebSocketRoute("/ws/events", handler.events, name="events"),
+    ]

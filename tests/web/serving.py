@@ -1,0 +1,159 @@
+"""A real server in a process of its own, and a writer to its store in ours."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import msgspec
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.client import ClientConnection, connect
+
+from crackerjack.events.bus import WorkflowEventBus
+from crackerjack.events.hub import Hub
+from crackerjack.events.log import JobHeader
+from crackerjack.events.payload import (
+    DiagnosticFound,
+    EventType,
+    HookStarted,
+    WorkflowEnded,
+)
+from crackerjack.events.sqlite_log import SqliteEventLog
+from crackerjack.jobs.process_identity import this_process
+from crackerjack.types import JobId
+
+SECONDS: Final = 30.0
+"""For something to happen, on a machine however busy."""
+STEP: Final = "run_fast_hooks_001"
+
+
+class Served:
+    """A running ``crackerjack serve``."""
+
+    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+        self.process = process
+        self.port = port
+        self.http = f"http://127.0.0.1:{port}"
+        self.ws = f"ws://127.0.0.1:{port}"
+
+    def connect(self, path: str, **options: Any) -> ClientConnection:
+        """Open a WebSocket."""
+        connection: ClientConnection = connect(
+            self.ws + path, open_timeout=SECONDS, max_size=None, **options
+        )
+        return connection
+
+    def stop(self, number: int = signal.SIGTERM) -> int:
+        """Send a signal and wait for the end; returns the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(SECONDS)
+
+
+@contextmanager
+def serving(
+    *arguments: str, cwd: Path | None = None, port: int = 0, **env: str
+) -> Iterator[Served]:
+    """Serve the store of ``CRACKERJACK_STATE_DIR`` while the block runs."""
+    process = subprocess.Popen(
+        [sys.executable, "-m", "crackerjack", "serve", "--port", str(port), *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd,
+        env={**os.environ, **env},
+    )
+    assert process.stderr is not None
+    try:
+        line = process.stderr.readline()
+        found = re.search(r":(\d+) ", line)
+        assert found, line + process.stderr.read()
+        yield Served(process, int(found[1]))
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+class Writer:
+    """Writes jobs as ``crackerjack run`` does, in the process of the tests."""
+
+    def __init__(self) -> None:
+        path = Path(os.environ["CRACKERJACK_STATE_DIR"], "store.db")
+        self.owner = this_process()
+        self.log = SqliteEventLog(path)
+        self.bus = WorkflowEventBus(self.log, Hub(), owner=self.owner)
+
+    def job(self, name: str = "job123", *, project: str = "/project") -> JobId:
+        """Create a job."""
+        job_id = JobId(name)
+        header = JobHeader(
+            job_id=job_id,
+            project=project,
+            workflow="standard",
+            created=time.time(),
+            owner=self.owner,
+        )
+        self.log.create_job(header, time.time() + 3600)
+        return job_id
+
+    def publish(self, job_id: JobId, count: int = 1, *, text: str = "a finding") -> None:
+        """Publish some events, findings and hook starts in turn, and wait for their commit."""
+        for number in range(count):
+            if number % 5 == 4:
+                started = HookStarted(step_id=STEP, hook="ruff-check")
+                self.bus.publish(job_id, EventType.HOOK_EXECUTION_STARTED, started)
+            else:
+                self.bus.publish(job_id, EventType.DIAGNOSTIC_FOUND, finding(text, number))
+        self.bus.flush(SECONDS)
+
+    def end(self, job_id: JobId) -> None:
+        """Publish the terminal event."""
+        ended = WorkflowEnded(success=True, duration=1.0, exit_code=0)
+        self.bus.publish(job_id, EventType.WORKFLOW_COMPLETED, ended)
+        self.bus.flush(SECONDS)
+
+    def events(self, job_id: JobId) -> list[bytes]:
+        """The job's log, each event as JSON."""
+        return [event.to_json() for event in self.log.read(job_id, 0, 1_000_000)]
+
+    def close(self) -> None:
+        self.bus.close()
+        self.log.close()
+
+
+def received(connection: ClientConnection) -> tuple[list[bytes], int, str]:
+    """Every message until the server closes; the close code and reason."""
+    messages: list[bytes] = []
+    while True:
+        try:
+            messages.append(connection.recv(SECONDS, decode=False))
+        except ConnectionClosed as closed:
+            if closed.rcvd is None:
+                raise
+            return messages, closed.rcvd.code, closed.rcvd.reason
+
+
+def finding(text: str, number: int) -> DiagnosticFound:
+    return DiagnosticFound(
+        step_id=STEP,
+        hook="ruff-check",
+        path="src/package/module.py",
+        line=number + 1,
+        column=1,
+        code="E501",
+        severity="error",
+        message=text,
+        fixable=False,
+        fingerprint=f"{number:024x}",
+    )
+
+
+def decoded(message: str | bytes) -> Any:
+    return msgspec.json.decode(message)
