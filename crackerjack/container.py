@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from typing import TYPE_CHECKING
 
@@ -59,8 +59,8 @@ class Web(msgspec.Struct, frozen=True, kw_only=True):
 
 
 @contextmanager
-def open_web(container: Container, admission: Admission) -> Iterator[Web]:
-    """Build the application on an open store."""
+def open_web(container: Container, admission: Admission, roots: Sequence[str]) -> Iterator[Web]:
+    """Build the application on an open store; clients may start runs below the `roots`."""
     from crackerjack.events.poke import PokeBox
     from crackerjack.web.app import create_websocket_app
     from crackerjack.web.event_bridge import EventBusWebSocketBridge
@@ -74,6 +74,12 @@ def open_web(container: Container, admission: Admission) -> Iterator[Web]:
         feeds = Feeds(log, metrics.delivered)
         bridge = EventBusWebSocketBridge(feeds, container.hub, metrics, pokes=pokes)
         app = create_websocket_app(
-            log=log, jobs=container.jobs, bridge=bridge, admission=admission, metrics=metrics
+            log=log,
+            jobs=container.jobs,
+            feeds=feeds,
+            bridge=bridge,
+            admission=admission,
+            metrics=metrics,
+            roots=roots,
         )
         yield Web(app=app, drain=bridge.drain)

@@ -7,6 +7,7 @@ import os
 import sys
 
 from crackerjack.container import open_container, open_web
+from crackerjack.errors import UsageError
 from crackerjack.types import ExitCode
 from crackerjack.web.admission import Admission, parse_origins
 from crackerjack.web.server import listen
@@ -24,10 +25,17 @@ def serve(arguments: argparse.Namespace) -> int:
     with (
         open_container(os.environ) as container,
         listen(arguments.host, arguments.port) as listener,
-        open_web(container, admission) as web,
+        open_web(container, admission, _roots(arguments.project_root)) as web,
     ):
         host, port = listener.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         print(f"Serving at http://{shown}:{port} (Ctrl-C ends it)", file=sys.stderr, flush=True)
         serve_app(web.app, listener, web.drain)
     return ExitCode.PASSED
+
+
+def _roots(directories: list[str]) -> list[str]:
+    for directory in directories:
+        if not os.path.isdir(directory):
+            raise UsageError(f"--project-root {directory} is not a directory")
+    return directories or [os.getcwd()]

@@ -51,7 +51,7 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
                 "set CRACKERJACK_TOKEN, or listen on 127.0.0.1 only"
             )
 
-    def refusal(self, scope: Mapping[str, Any]) -> Refusal | None:
+    def refusal(self, scope: Mapping[str, Any], *, needs_token: bool = True) -> Refusal | None:
         """Why this request is refused; None to let it in."""
         headers = header_map(scope)
         host = headers.get("host", "")
@@ -64,6 +64,8 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
             return Refusal(
                 403, "origin", f"pages of {origin} may not ask here: see --allowed-origin"
             )
+        if not needs_token:
+            return None
         if self.token:
             if not self.has_token(scope):
                 return Refusal(401, "token", "send the token: Authorization: Bearer TOKEN")
@@ -87,6 +89,11 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
         # A page that rebinds its name to our address asks for its own name, never for an address.
         name = _name(host)
         return name in _HOSTS or name in self.hosts or _address(name) is not None
+
+    def allows_origin(self, scope: Mapping[str, Any]) -> str | None:
+        """The origin of another site whose page asks, and may; None where it is our own or none."""
+        origin = header_map(scope).get("origin")
+        return origin if origin in self.origins else None
 
     def _is_allowed(self, origin: str, scope: Mapping[str, Any], host: str) -> bool:
         scheme = _SCHEMES.get(scope["scheme"], scope["scheme"])

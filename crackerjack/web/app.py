@@ -2,41 +2,114 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+import logging
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
+from typing import Final
 
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import WebSocketRoute
+from starlette.websockets import WebSocket
 
+from crackerjack.errors import StoreError
 from crackerjack.events.log import EventLog
 from crackerjack.jobs.job_manager import JobManager
 from crackerjack.web.admission import Admission
 from crackerjack.web.event_bridge import EventBusWebSocketBridge
+from crackerjack.web.feed import Feeds
+from crackerjack.web.guard import Guard
 from crackerjack.web.metrics import Metrics
+from crackerjack.web.problems import problem
+from crackerjack.web.routes import JobRoutes
 from crackerjack.web.snapshots import Snapshots
+from crackerjack.web.status import StatusRoutes
 from crackerjack.web.websocket_handler import WebSocketHandler, register_websocket_routes
+
+_LOOK_FOR_LOST: Final = 5.0
+"""Seconds between looks for jobs whose process is gone; their clients must hear within 15."""
+_LOGGER: Final = logging.getLogger("crackerjack.web")
 
 
 def create_websocket_app(
     *,
     log: EventLog,
     jobs: JobManager,
+    feeds: Feeds,
     bridge: EventBusWebSocketBridge | None,
     admission: Admission,
     metrics: Metrics,
+    roots: Sequence[str] = (),
 ) -> Starlette:
-    """Build the application; without a bridge it answers all but the live stream."""
+    """Build the application, to be served or mounted in another one.
+
+    Without a bridge it answers all but the live stream. Clients may start runs in projects below the
+    `roots`. Its lifespan must run: it is what delivers events.
+    """
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
         async with AsyncExitStack() as stack:
             if bridge is not None:
                 await stack.enter_async_context(bridge.running())
+            watch = asyncio.create_task(_end_lost_jobs(jobs))
+            stack.callback(watch.cancel)
             yield
 
-    app = Starlette(lifespan=lifespan)
-    if bridge is not None:
+    snapshots = Snapshots(log)
+    routes = JobRoutes(
+        log=log,
+        jobs=jobs,
+        feeds=feeds,
+        snapshots=snapshots,
+        admission=admission,
+        live=bridge is not None,
+        roots=roots,
+    )
+    app = Starlette(
+        routes=[*routes.routes(), *StatusRoutes(log, metrics).routes()],
+        lifespan=lifespan,
+        middleware=[Middleware(Guard, admission=admission, on_refusal=metrics.refused)],
+        exception_handlers={HTTPException: _problem},
+    )
+    if bridge is None:
+        app.router.routes.append(WebSocketRoute("/ws/{path:path}", _no_stream))
+    else:
         handler = WebSocketHandler(
-            bridge, admission, jobs, Snapshots(log).message, on_refusal=metrics.refused
+            bridge, admission, jobs, snapshots.message, on_refusal=metrics.refused
         )
         register_websocket_routes(app, handler)
     return app
+
+
+async def _problem(_request: Request, error: Exception) -> Response:
+    if not isinstance(error, HTTPException):
+        raise error
+    answer = problem(error.status_code, _SENTENCES.get(error.status_code, error.detail))
+    answer.headers.update(error.headers or {})
+    return answer
+
+
+_SENTENCES: Final = {
+    404: "there is nothing here; /openapi.json lists what there is",
+    405: "this cannot be done here with that method; /openapi.json lists what can",
+}
+
+
+async def _no_stream(websocket: WebSocket) -> None:
+    await websocket.send_denial_response(
+        problem(503, "this server has no live stream: poll /jobs/{id}/events instead")
+    )
+
+
+async def _end_lost_jobs(jobs: JobManager) -> None:
+    while True:
+        try:
+            await asyncio.to_thread(jobs.end_lost_jobs)
+        except StoreError as error:
+            _LOGGER.warning("lost jobs cannot be ended: %s", error)
+        await asyncio.sleep(_LOOK_FOR_LOST)

@@ -19,6 +19,18 @@ from crackerjack.errors import (
     UsageError,
 )
 
+
+class TooLarge(CrackerjackError):
+    """A request body beyond what any real one needs."""
+
+    def __init__(self, limit: int) -> None:
+        super().__init__(limit)
+        self.limit = limit
+
+    def __str__(self) -> str:
+        return f"the body is larger than {self.limit} bytes"
+
+
 MEDIA_TYPE: Final = "application/problem+json"
 
 _STATUS: Final[tuple[tuple[type[CrackerjackError], int], ...]] = (
@@ -29,6 +41,7 @@ _STATUS: Final[tuple[tuple[type[CrackerjackError], int], ...]] = (
     (StoreError, 503),
     (ConfigError, 422),
     (UsageError, 400),
+    (TooLarge, 413),
     (CrackerjackError, 500),
 )
 """The first class that an error is of decides."""

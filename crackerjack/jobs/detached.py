@@ -1,0 +1,102 @@
+"""Starts a run in a process of its own, which goes on when whoever started it is gone."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Sequence
+from typing import Final
+
+import msgspec
+
+from crackerjack.errors import UnknownJob, UsageError
+from crackerjack.events.log import EventLog
+from crackerjack.types import JobId
+
+_LOOK_EVERY: Final = 0.02
+"""Seconds between looks at whether the run has begun, or has given up."""
+_MOST_WORDS: Final = 4000  # bytes of what a run that did not begin said
+
+
+class DetachedOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The options of ``crackerjack run`` that may be asked for from afar, by their names there."""
+
+    fast: bool = False
+    comp: bool = False
+    run_tests: bool = False
+    skip_hooks: bool = False
+    skip_cleaning: bool = False
+    changed_only: bool = False
+    check: bool = False
+    fix: bool = False
+    strip_code: bool = False
+    no_cache: bool = False
+    fail_fast: bool = False
+    hook: tuple[str, ...] = ()
+    """Only these hooks."""
+    since: str = ""
+    """Only files that differ from this revision."""
+    jobs: int | None = None
+    """Hooks side by side."""
+    timeout: float | None = None
+    """Seconds, for the whole run."""
+
+    def arguments(self) -> list[str]:
+        """The same as a command line. A value never stands alone, where it could be an option."""
+        words: list[str] = []
+        for name in self.__struct_fields__:
+            value = getattr(self, name)
+            option = "--" + name.replace("_", "-")
+            if value is True:
+                words.append(option)
+            elif isinstance(value, tuple):
+                words += [f"{option}={one}" for one in value]
+            elif value:
+                words.append(f"{option}={value}")
+        return words
+
+
+def start_detached(
+    log: EventLog, project: str, workflow: str, options: DetachedOptions, job_id: JobId
+) -> None:
+    """Start ``crackerjack run`` and return when its job is in the log.
+
+    Raises :exc:`UsageError` with the run's own sentence when it does not begin.
+    """
+    choice = [f"--workflow={workflow}"] if workflow else []
+    argv: Sequence[str] = (
+        *(sys.executable, "-P", "-m", "crackerjack", "run", "--quiet"),
+        *(f"--job-id={job_id}", f"--project={project}"),
+        *choice,
+        *options.arguments(),
+    )
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            start_new_session=True,
+        )
+        # Somebody has to ask how it ended, or it stays a zombie for as long as we live.
+        threading.Thread(target=process.wait, name=f"reaper-{job_id}", daemon=True).start()
+        while not _has_begun(log, job_id):
+            try:
+                process.wait(_LOOK_EVERY)
+            except subprocess.TimeoutExpired:
+                continue
+            if _has_begun(log, job_id):
+                return
+            said.seek(0)
+            words = said.read(_MOST_WORDS).decode(errors="replace").strip()
+            raise UsageError(words.removeprefix("crackerjack: error: ") or "the run did not begin")
+
+
+def _has_begun(log: EventLog, job_id: JobId) -> bool:
+    try:
+        log.job(job_id)
+    except UnknownJob:
+        return False
+    return True

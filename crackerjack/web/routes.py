@@ -1,0 +1,276 @@
+"""The log and the jobs over HTTP: the endpoints under ``/jobs``."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from crackerjack.errors import (
+    CrackerjackError,
+    JobEnded,
+    JobExists,
+    UnknownJob,
+    UsageError,
+)
+from crackerjack.events.log import EventLog
+from crackerjack.events.payload import HookOutput
+from crackerjack.events.subscription import type_pattern
+from crackerjack.jobs.detached import start_detached
+from crackerjack.jobs.job_manager import JobManager
+from crackerjack.reports import FORMATS
+from crackerjack.reports.listing import JobLine, job_line
+from crackerjack.types import JobId, JobStatus, parse_job_id
+from crackerjack.web.admission import Admission
+from crackerjack.web.feed import Feed, Feeds
+from crackerjack.web.page import Selection
+from crackerjack.web.problems import TooLarge, explain, problem
+from crackerjack.web.snapshots import Snapshots
+from crackerjack.web.sse import EventStream
+from crackerjack.web.start_request import StartRequest
+
+_SARIF: Final = "application/sarif+json"
+_MOST: Final = 1000
+"""Events or jobs in one answer."""
+_LONGEST_WAIT: Final = 60.0  # seconds of a long poll
+_LARGEST_BODY: Final = 64 * 1024
+
+
+Endpoint = Callable[[Request], Awaitable[Response]]
+
+
+class JobRoutes:
+    """Answers requests about jobs. The store is asked in threads, but for pages of events."""
+
+    def __init__(
+        self,
+        *,
+        log: EventLog,
+        jobs: JobManager,
+        feeds: Feeds,
+        snapshots: Snapshots,
+        admission: Admission,
+        live: bool,
+        roots: Sequence[str],
+    ) -> None:
+        self._log = log
+        self._jobs = jobs
+        self._feeds = feeds
+        self._snapshots = snapshots
+        self._admission = admission
+        self._live = live
+        self._roots = [os.path.realpath(root) for root in roots]
+
+    def routes(self) -> list[Route]:
+        """All of them, for an application."""
+        job = "/jobs/{job_id}"
+        return [
+            Route("/jobs", _explaining(self.list_jobs), methods=["GET"]),
+            Route("/jobs", _explaining(self.start), methods=["POST"]),
+            Route(job, _explaining(self.snapshot), methods=["GET"]),
+            Route(f"{job}/events", _explaining(self.events), methods=["GET"]),
+            Route(f"{job}/diagnostics", _explaining(self.diagnostics), methods=["GET"]),
+            Route(f"{job}/output/{{hook:path}}", _explaining(self.output), methods=["GET"]),
+            Route(f"{job}/cancel", _explaining(self.cancel), methods=["POST"]),
+        ]
+
+    async def list_jobs(self, request: Request) -> Response:
+        """``GET /jobs?status=&project=&limit=``: newest first."""
+        asked = request.query_params
+        status, project = asked.get("status"), asked.get("project")
+        if status is not None and status not in list(JobStatus):
+            raise UsageError(f"no status {status!r}; there are: {', '.join(JobStatus)}")
+        limit = _number(asked.get("limit"), "limit", 100, _MOST)
+
+        def read() -> list[JobLine]:
+            rows = (
+                job_line(entry, self._jobs.terminal_event(entry))
+                for entry in self._jobs.entries(project=project, limit=_MOST)
+            )
+            return [row for row in rows if status in {None, row.status}][:limit]
+
+        return _json({"jobs": await asyncio.to_thread(read)})
+
+    async def start(self, request: Request) -> Response:
+        """``POST /jobs``: start a run, in a process of its own."""
+        if not self._admission.trusts(request.scope):
+            return problem(403, "to start a run, send the server's token")
+        wanted = msgspec.json.decode(await _body(request), type=StartRequest)
+        if not self._is_below_a_root(wanted.project):
+            return problem(
+                403, f"{wanted.project} is not below a directory given as --project-root"
+            )
+        job_id = parse_job_id(wanted.job_id) if wanted.job_id else JobId(os.urandom(5).hex())
+        if wanted.job_id and self._feeds.get(job_id).exists:
+            raise JobExists(job_id)
+        await asyncio.to_thread(
+            start_detached, self._log, wanted.project, wanted.workflow, wanted.options, job_id
+        )
+        entry = await asyncio.to_thread(self._log.job, job_id)
+        answer = _json(msgspec.to_builtins(job_line(entry, None)), status=201)
+        answer.headers["Location"] = f"/jobs/{job_id}"
+        return answer
+
+    async def snapshot(self, request: Request) -> Response:
+        """``GET /jobs/{id}``: what the job is now."""
+        job_id = _job_id(request)
+        seq, message = await self._snapshots.message(job_id)
+        if seq == 0:
+            await asyncio.to_thread(self._log.job, job_id)  # raises UnknownJob
+        return Response(message, media_type="application/json")
+
+    async def events(self, request: Request) -> Response:
+        """``GET /jobs/{id}/events``: a page, a long poll, or server-sent events."""
+        asked = request.query_params
+        feed = self._feeds.get(_job_id(request))
+        if not feed.exists:
+            raise UnknownJob(feed.job_id or "")
+        types = [name for name in asked.get("types", "").split(",") if name]
+        selection = Selection(types=type_pattern(types) if types else None)
+        wants_stream = "text/event-stream" in request.headers.get("accept", "")
+        resumed = request.headers.get("last-event-id") if wants_stream else None
+        since = _number(resumed or asked.get("since"), "since", 0, 10**18)
+        feed.check(since)
+        if not wants_stream:
+            return await self._page(request, feed, since, selection)
+        if not self._live:
+            return problem(503, "this server has no live stream: poll the events instead")
+        if feed.ended and since >= feed.head:
+            return Response(status_code=204)  # tells an EventSource not to come back
+        return EventStream(feed, since, selection)
+
+    async def _page(
+        self, request: Request, feed: Feed, since: int, selection: Selection
+    ) -> Response:
+        asked = request.query_params
+        limit = _number(asked.get("limit"), "limit", 256, _MOST)
+        wait = min(_seconds(asked.get("wait")), _LONGEST_WAIT) if self._live else 0.0
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + wait
+        items, since = _collect(feed, since, selection, limit)
+        while not items and not feed.ended and (left := deadline - loop.time()) > 0:
+            await feed.wait(since, left)
+            items, since = _collect(feed, since, selection, limit)
+        finished = feed.ended and since >= feed.head
+        return Response(
+            b'{"events":[%b],"next":%d,"head":%d,"finished":%b}'
+            % (b",".join(items), since, feed.head, b"true" if finished else b"false"),
+            media_type="application/json",
+        )
+
+    async def diagnostics(self, request: Request) -> Response:
+        """``GET /jobs/{id}/diagnostics``: the findings that stand, as JSON or SARIF."""
+        snapshot = await self._snapshots.of(_job_id(request))
+        if _SARIF in request.headers.get("accept", ""):
+            return Response(FORMATS["sarif"](snapshot).encode(), media_type=_SARIF)
+        asked = request.query_params
+
+        wanted = {name: asked[name] for name in ("hook", "path", "severity") if name in asked}
+        found = [
+            one
+            for one in snapshot.diagnostics
+            if all(getattr(one, name) == value for name, value in wanted.items())
+        ]
+        return _json({"diagnostics": msgspec.to_builtins(found), "seq": snapshot.seq})
+
+    async def output(self, request: Request) -> Response:
+        """``GET /jobs/{id}/output/{hook}``: all that the hook printed and was kept."""
+        job_id, hook = _job_id(request), request.path_params["hook"]
+
+        def read() -> str:
+            self._log.job(job_id)
+            said = (
+                event.payload
+                for event in self._jobs.events(job_id)
+                if event.event_type == "hook_output"
+            )
+            return "".join(
+                one.text for one in said if isinstance(one, HookOutput) and one.hook == hook
+            )
+
+        text = await asyncio.to_thread(read)
+        return Response(text.encode("utf-8", "backslashreplace"), media_type="text/plain")
+
+    async def cancel(self, request: Request) -> Response:
+        """``POST /jobs/{id}/cancel``: ask the job to stop, wherever it runs."""
+        if not self._admission.trusts(request.scope):
+            return problem(403, "to cancel a job, send the server's token")
+        job_id = _job_id(request)
+        if not await asyncio.to_thread(self._jobs.cancel, job_id):
+            raise JobEnded(job_id, self._jobs.entry(job_id).terminal or "just now")
+        return _json({"job_id": job_id, "cancel_requested": True}, status=202)
+
+    def _is_below_a_root(self, project: str) -> bool:
+        real = os.path.realpath(project)
+        return os.path.isabs(project) and any(
+            os.path.commonpath([root, real]) == root for root in self._roots
+        )
+
+
+def _explaining(endpoint: Endpoint) -> Endpoint:
+    """The door of this floor: an error becomes a problem document."""
+
+    async def answer(request: Request) -> Response:
+        try:
+            return await endpoint(request)
+        except msgspec.ValidationError as error:
+            return problem(422, str(error))
+        except msgspec.DecodeError as error:
+            return problem(400, f"the body is not JSON: {error}")
+        except CrackerjackError as error:
+            return explain(error)
+
+    return answer
+
+
+async def _body(request: Request) -> bytes:
+    body = bytearray()
+    async for chunk in request.stream():
+        body += chunk
+        if len(body) > _LARGEST_BODY:
+            raise TooLarge(_LARGEST_BODY)
+    return bytes(body)
+
+
+def _collect(feed: Feed, since: int, selection: Selection, limit: int) -> tuple[list[bytes], int]:
+    """At most so many wanted events after a position, and the position up to which that is all."""
+    items: list[bytes] = []
+    while len(items) < limit and (page := feed.page(since)) is not None:
+        for part in page.messages(selection, since):
+            items.append(part.data)
+            since = part.last
+            if len(items) == limit:
+                return items, since
+        since = page.last
+    return items, since
+
+
+def _job_id(request: Request) -> JobId:
+    return parse_job_id(request.path_params["job_id"])
+
+
+def _number(text: str | None, name: str, default: int, most: int) -> int:
+    if text is None:
+        return default
+    if not re.fullmatch(r"[0-9]{1,18}", text):
+        raise UsageError(f"{name} is a whole number, 0 or more, not {text[:80]!r}")
+    return min(int(text), most)
+
+
+def _seconds(text: str | None) -> float:
+    if text is None:
+        return 0.0
+    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text):
+        raise UsageError(f"wait is a number of seconds, not {text[:80]!r}")
+    return float(text)
+
+
+def _json(value: Any, *, status: int = 200) -> Response:
+    return Response(msgspec.json.encode(value), status_code=status, media_type="application/json")

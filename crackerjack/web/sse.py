@@ -1,0 +1,79 @@
+"""A job's events as server-sent events (WHATWG HTML, section 9.2): for ``EventSource`` and curl."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Final
+
+from starlette.responses import Response
+
+from crackerjack.errors import StoreError
+from crackerjack.web.connection import STALLED_AFTER
+from crackerjack.web.feed import Feed
+from crackerjack.web.frames import Receive, Scope, Send
+from crackerjack.web.page import Page, Selection
+
+PING_SECONDS: Final = 15.0
+_PING: Final = b": ping\n\n"
+
+
+class EventStream(Response):
+    """Streams a feed after `since` until the job ends or the client goes: a cursor like any other."""
+
+    media_type = "text/event-stream"
+
+    def __init__(self, feed: Feed, since: int, selection: Selection) -> None:
+        super().__init__(
+            headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
+            media_type=self.media_type,
+        )
+        del self.headers["content-length"]
+        self._feed = feed
+        self._cursor = since
+        self._selection = selection
+
+    async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
+        streaming = asyncio.create_task(self._stream(send))
+        leaving = asyncio.create_task(_left(receive))
+        try:
+            await asyncio.wait({streaming, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in (streaming, leaving):
+                task.cancel()
+            await asyncio.gather(streaming, leaving, return_exceptions=True)
+
+    async def _stream(self, send: Send) -> None:
+        start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}
+        await send(start)
+        async for chunk in self._chunks():
+            # A client that takes nothing for so long comes back, with Last-Event-ID.
+            async with asyncio.timeout(STALLED_AFTER):
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        await send({"type": "http.response.body", "body": b""})
+
+    async def _chunks(self) -> AsyncIterator[bytes]:
+        try:
+            while True:
+                page = self._feed.page(self._cursor)
+                if page is not None:
+                    yield self._text(page)
+                    self._cursor = page.last
+                elif self._feed.ended:
+                    return
+                elif not await self._feed.wait(self._cursor, PING_SECONDS):
+                    yield _PING
+        except StoreError:
+            return  # the client comes back, and is told
+
+    def _text(self, page: Page) -> bytes:
+        return b"".join(
+            b"id: %d\nevent: %b\ndata: %b\n\n" % (position, event.event_type.encode(), item)
+            for event, position, item in zip(page.events, page.positions, page.items, strict=True)
+            if position > self._cursor and self._selection.wants(event)
+        )
+
+
+async def _left(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass

@@ -1,0 +1,79 @@
+"""How the server is, and what it is: health, metrics, documents, and the page that links them."""
+
+from __future__ import annotations
+
+import asyncio
+from importlib import resources
+from typing import Any, Final
+
+import msgspec
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from crackerjack.errors import StoreError
+from crackerjack.events.log import EventLog
+from crackerjack.web import metrics as metrics_module
+from crackerjack.web.asyncapi import asyncapi
+from crackerjack.web.metrics import Metrics
+from crackerjack.web.openapi import openapi
+from crackerjack.web.problems import problem
+
+_STATIC: Final = {
+    "/": ("index.html", "text/html"),
+    "/client.js": ("client.js", "text/javascript"),
+    "/style.css": ("style.css", "text/css"),
+}
+
+
+class StatusRoutes:
+    """Answers what is asked about the server itself."""
+
+    def __init__(self, log: EventLog, metrics: Metrics) -> None:
+        self._log = log
+        self._metrics = metrics
+
+    def routes(self) -> list[Route]:
+        """All of them, for an application."""
+        return [
+            Route("/healthz", self.healthz, methods=["GET"]),
+            Route("/readyz", self.readyz, methods=["GET"]),
+            Route("/metrics", self.metrics, methods=["GET"]),
+            Route("/openapi.json", _document(openapi()), methods=["GET"]),
+            Route("/asyncapi.json", _document(asyncapi()), methods=["GET"]),
+            *(Route(path, _file(*file), methods=["GET"]) for path, file in _STATIC.items()),
+        ]
+
+    async def healthz(self, _request: Request) -> Response:
+        """The process answers."""
+        return Response(b'{"status":"ok"}', media_type="application/json")
+
+    async def readyz(self, _request: Request) -> Response:
+        """The store can be read."""
+        try:
+            await asyncio.to_thread(self._log.position)
+        except StoreError as error:
+            return problem(503, str(error))
+        return Response(b'{"status":"ready"}', media_type="application/json")
+
+    async def metrics(self, _request: Request) -> Response:
+        """Counters and histograms in Prometheus's text format."""
+        return Response(self._metrics.text(), media_type=metrics_module.MEDIA_TYPE)
+
+
+def _document(content: dict[str, Any]) -> Any:
+    encoded = msgspec.json.encode(content)
+
+    async def answer(_request: Request) -> Response:
+        return Response(encoded, media_type="application/json")
+
+    return answer
+
+
+def _file(name: str, media_type: str) -> Any:
+    content = resources.files("crackerjack.web").joinpath("static", name).read_bytes()
+
+    async def answer(_request: Request) -> Response:
+        return Response(content, media_type=media_type, headers={"Cache-Control": "no-cache"})
+
+    return answer
