@@ -6,13 +6,17 @@
     ├── UsageError
     │   └── InvalidJobId
     ├── ConfigError
-    └── StoreError
-        ├── JobExists
-        ├── UnknownJob
-        ├── JobEnded
-        ├── FutureCursor
-        ├── StoreUnavailable
-        └── StoreTooNew
+    ├── StoreError
+    │   ├── JobExists
+    │   ├── UnknownJob
+    │   ├── JobEnded
+    │   ├── FutureCursor
+    │   ├── StoreUnavailable
+    │   └── StoreTooNew
+    └── ServerError
+        ├── ServerUnreachable
+        ├── ServerRefused
+        └── StreamBroken
 
 Each carries its data as attributes; ``str(error)`` is the sentence for a person, with what to do
 next. The command line prints it and exits with 2; nothing else needs a traceback.
@@ -140,4 +144,54 @@ class StoreTooNew(StoreError):
         return (
             f"the store {self.path} has version {self.found}, this crackerjack knows up to "
             f"{self.supported}: upgrade crackerjack, or set CRACKERJACK_STATE_DIR to another directory"
+        )
+
+
+class ServerError(CrackerjackError):
+    """A server of crackerjack did not do what a client asked."""
+
+
+class ServerUnreachable(ServerError):
+    """Nothing that is a server of crackerjack answers there."""
+
+    def __init__(self, url: str, problem: str) -> None:
+        super().__init__(url, problem)
+        self.url = url
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return (
+            f"no crackerjack server answers at {self.url}: {self.problem}. "
+            "`crackerjack serve` starts one"
+        )
+
+
+class ServerRefused(ServerError):
+    """The server will not serve this client, also not when it comes again."""
+
+    def __init__(self, url: str, code: int, reason: str) -> None:
+        super().__init__(url, code, reason)
+        self.url = url
+        self.code = code
+        """An HTTP status, or the code that closed the WebSocket."""
+        self.reason = reason
+
+    def __str__(self) -> str:
+        hint = ": give its --token, or set CRACKERJACK_TOKEN" if self.code == 401 else ""
+        return f"the server at {self.url} refused ({self.code} {self.reason}){hint}"
+
+
+class StreamBroken(ServerError):
+    """Events are missing in a stream, which must never be: what came before is all that is sure."""
+
+    def __init__(self, job_id: str, seq: int, found: int) -> None:
+        super().__init__(job_id, seq, found)
+        self.job_id = job_id
+        self.seq = seq
+        self.found = found
+
+    def __str__(self) -> str:
+        return (
+            f"after event {self.seq} of job {self.job_id} came {self.found}: events are missing; "
+            f"please report it. `crackerjack events {self.job_id} --since {self.seq}` reads on"
         )

@@ -26,7 +26,7 @@ LEVELS: Final = (
     {"hooks", "events"},
     {"workflow"},
     {"jobs"},
-    {"reports"},
+    {"reports", "client"},
     {"terminal", "web"},
     {"container"},
     {"cli"},

@@ -64,7 +64,7 @@ def show(arguments: argparse.Namespace) -> int:
 
     with open_container(os.environ) as container:
         container.jobs.end_lost_jobs()
-        snapshot = container.jobs.snapshot(_job_or_last(container.jobs, arguments))
+        snapshot = container.jobs.snapshot(job_or_last(container.jobs, arguments))
     if arguments.json or arguments.format:
         write_report(snapshot, "json" if arguments.json else arguments.format, sys.stdout.buffer)
     else:
@@ -75,17 +75,21 @@ def show(arguments: argparse.Namespace) -> int:
 
 def events(arguments: argparse.Namespace) -> int:
     """Print a job's events as JSON lines; with ``--follow``, until it ends."""
+    if arguments.url:
+        from crackerjack.cli.watch_command import print_from_server
+
+        return print_from_server(arguments)
     with open_container(os.environ) as container:
         manager = container.jobs
         entry = manager.entry(arguments.job)
         if arguments.since > entry.head:
             raise FutureCursor(arguments.job, arguments.since, entry.head)
         if not arguments.follow:
-            _print_events(manager.events(arguments.job, arguments.since))
+            print_events(manager.events(arguments.job, arguments.since))
             return ExitCode.PASSED
         subscription = manager.subscribe(arguments.job, arguments.since)
         while not subscription.ended:
-            _print_events(subscription.read(1.0))
+            print_events(subscription.read(1.0))
             manager.end_lost_jobs()
     return ExitCode.PASSED
 
@@ -110,7 +114,7 @@ def undo(arguments: argparse.Namespace) -> int:
     """Put back what a job changed; exit code 1 when a file had to be left as it is."""
     with open_container(os.environ) as container:
         container.jobs.end_lost_jobs()
-        job_id = _job_or_last(container.jobs, arguments)
+        job_id = job_or_last(container.jobs, arguments)
         outcomes = container.jobs.undo(job_id, _say_waiting)
     if arguments.json:
         print_json([msgspec.to_builtins(outcome) for outcome in outcomes])
@@ -144,7 +148,7 @@ def prune(arguments: argparse.Namespace) -> int:
     return ExitCode.PASSED
 
 
-def _job_or_last(manager: JobManager, arguments: argparse.Namespace) -> JobId:
+def job_or_last(manager: JobManager, arguments: argparse.Namespace) -> JobId:
     """The job that the command line names, else the project's last one."""
     if arguments.job:
         return JobId(arguments.job)
@@ -155,7 +159,7 @@ def _job_or_last(manager: JobManager, arguments: argparse.Namespace) -> JobId:
     return entries[0].header.job_id
 
 
-def _print_events(found: Iterable[WorkflowEvent]) -> None:
+def print_events(found: Iterable[WorkflowEvent]) -> None:
     for event in found:
         sys.stdout.buffer.write(event.to_json() + b"\n")
     sys.stdout.buffer.flush()

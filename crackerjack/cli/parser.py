@@ -233,7 +233,11 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         help="print a report at the end",
     )
     output.add_argument("--output", metavar="FILE", help="write the report to a file")
-    volume = output.add_mutually_exclusive_group()
+    _add_volume(output)
+
+
+def _add_volume(parser: argparse._ActionsContainer) -> None:
+    volume = parser.add_mutually_exclusive_group()
     volume.add_argument("-q", "--quiet", action="store_true", help="findings and verdict only")
     volume.add_argument(
         "-v", "--verbose", action="store_true", help="also the tools' output and every test"
@@ -263,9 +267,26 @@ def _add_events(parser: argparse.ArgumentParser) -> None:
         "--since", metavar="N", type=_count, default=0, help="only events after this seq"
     )
     parser.add_argument("--follow", action="store_true", help="go on until the job ends")
+    _add_server(parser)
     parser.add_argument(
         "--json", action="store_true", help="accepted for symmetry: events are JSON lines anyway"
     )
+
+
+def _add_server(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--url", metavar="URL", help="from a `crackerjack serve`, say http://127.0.0.1:8675"
+    )
+    parser.add_argument(
+        "--token", default="", help="that server's token; better given in CRACKERJACK_TOKEN"
+    )
+
+
+def _add_watch(parser: argparse.ArgumentParser) -> None:
+    _add_job(parser, optional=True)
+    _add_project(parser)
+    _add_server(parser)
+    _add_volume(parser)
 
 
 def _add_cancel(parser: argparse.ArgumentParser) -> None:
@@ -337,6 +358,7 @@ _COMMANDS: Final[dict[str, tuple[str, _Entry, str]]] = {
     "jobs": (f"{_JOBS}:jobs", _add_jobs, "list jobs, newest first"),
     "show": (f"{_JOBS}:show", _add_show, "show what a job did and found"),
     "events": (f"{_JOBS}:events", _add_events, "print the events of a job as JSON lines"),
+    "watch": ("crackerjack.cli.watch_command:watch", _add_watch, "show a job live, as run does"),
     "cancel": (f"{_JOBS}:cancel", _add_cancel, "stop a running job"),
     "undo": (f"{_JOBS}:undo", _add_undo, "put back what a job changed"),
     "prune": (f"{_JOBS}:prune", _add_prune, "forget old jobs"),

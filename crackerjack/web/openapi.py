@@ -86,37 +86,14 @@ def _jobs() -> dict[str, Any]:
 
 def _one_job() -> dict[str, Any]:
     snapshot = _object(event_type={"const": "job_snapshot"}, data={"type": "object"}, seq=_whole())
-    events = _object(
-        events=_list("Event"), next=_whole(), head=_whole(), finished={"type": "boolean"}
-    )
-    page = {"application/json": {"schema": events}, "text/event-stream": {"schema": _string()}}
-    found = _object(diagnostics=_list("DiagnosticFound"), seq=_whole())
-    formats = {
-        "application/json": {"schema": found},
-        "application/sarif+json": {"schema": {"type": "object"}},
-    }
     cancelled = _object(job_id=_string(), cancel_requested={"const": True})
     hook = {"name": "hook", "in": "path", "required": True, "schema": _string()}
-    text = {"text/plain": {"schema": _string()}}
+    text = {"200": _content("Text.", {"text/plain": _string()})}
     return {
         "/jobs/{job_id}": _get("What the job is now.", {"200": _of(snapshot)}),
-        "/jobs/{job_id}/events": _get(
-            "Events after `since`: a page, with `wait` a long poll, or server-sent events.",
-            {
-                "200": {"description": "Events.", "content": page},
-                "204": {"description": "The job has ended and you have all of it."},
-            },
-            _query(since=_whole(), limit=_whole(), wait={"type": "number"}, types=_string()),
-            refused=(410, 503),
-        ),
-        "/jobs/{job_id}/diagnostics": _get(
-            "The findings that stand.",
-            {"200": {"description": "Findings.", "content": formats}},
-            _query(hook=_string(), path=_string(), severity=_string()),
-        ),
-        "/jobs/{job_id}/output/{hook}": _get(
-            "What a hook printed.", {"200": {"description": "Text.", "content": text}}, [hook]
-        ),
+        "/jobs/{job_id}/events": _events(),
+        "/jobs/{job_id}/diagnostics": _diagnostics(),
+        "/jobs/{job_id}/output/{hook}": _get("What a hook printed.", text, [hook]),
         "/jobs/{job_id}/cancel": {
             "post": _operation(
                 "Ask the job to stop.",
@@ -128,9 +105,34 @@ def _one_job() -> dict[str, Any]:
     }
 
 
+def _events() -> dict[str, Any]:
+    page = _object(
+        events=_list("Event"), next=_whole(), head=_whole(), finished={"type": "boolean"}
+    )
+    return _get(
+        "Events after `since`: a page, with `wait` a long poll, or server-sent events.",
+        {
+            "200": _content("Events.", {"application/json": page, "text/event-stream": _string()}),
+            "204": {"description": "The job has ended, and you have all of it."},
+        },
+        _query(since=_whole(), limit=_whole(), wait={"type": "number"}, types=_string()),
+        refused=(410, 503),
+    )
+
+
+def _diagnostics() -> dict[str, Any]:
+    found = _object(diagnostics=_list("DiagnosticFound"), seq=_whole())
+    formats = {"application/json": found, "application/sarif+json": {"type": "object"}}
+    return _get(
+        "The findings that stand.",
+        {"200": _content("Findings.", formats)},
+        _query(hook=_string(), path=_string(), severity=_string()),
+    )
+
+
 def _server() -> dict[str, Any]:
     status = {"200": _of(_object(status=_string()))}
-    metrics = {"200": {"description": "Prometheus text.", "content": {"text/plain": {}}}}
+    metrics = {"200": _content("Prometheus text.", {"text/plain": _string()})}
     return {
         "/healthz": {"get": _operation("The process answers.", status)},
         "/readyz": {"get": _operation("The store can be read.", status, refused=(503,))},
@@ -155,13 +157,18 @@ def _operation(
     *,
     refused: tuple[int, ...] = (),
 ) -> dict[str, Any]:
-    problem = {"description": "Refused.", "content": {MEDIA_TYPE: {"schema": _ref("Problem")}}}
+    problem = _content("Refused.", {MEDIA_TYPE: _ref("Problem")})
     problems = {str(status): problem for status in sorted({401, 403, *refused})}
     return {"summary": summary, "parameters": parameters or [], "responses": answers | problems}
 
 
 def _of(schema: dict[str, Any]) -> dict[str, Any]:
-    return {"description": "The answer.", "content": {"application/json": {"schema": schema}}}
+    return _content("The answer.", {"application/json": schema})
+
+
+def _content(description: str, schemas: dict[str, dict[str, Any]]) -> dict[str, Any]:
+    content = {media_type: {"schema": schema} for media_type, schema in schemas.items()}
+    return {"description": description, "content": content}
 
 
 def _ref(name: str) -> dict[str, Any]:

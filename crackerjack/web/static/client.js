@@ -1,1 +1,100 @@
-/* placeholder */
+// Follows a job of crackerjack: every event once, in order, across lost connections.
+//
+//   const following = crackerjack.stream('http://127.0.0.1:8675', 'job123', {
+//     since: 0,                       // only events after this seq
+//     types: ['hook_*'],              // all when left out
+//     token: '...',                   // sent as a subprotocol; only where the server has one
+//     onEvent: (event) => {},         // event_type, data, timestamp, job_id, seq
+//     onState: (state) => {},         // {connected, reason, retryIn}; retryIn in seconds
+//     onEnd: (error) => {},           // undefined: the job has ended; else why there is no more
+//   });
+//   following.close();
+//
+// Needs a global WebSocket, or one given as {WebSocket: ...}, such as that of the package `ws`.
+(function (root, factory) {
+  if (typeof module === 'object' && module.exports) module.exports = factory();
+  else root.crackerjack = factory();
+})(typeof self !== 'undefined' ? self : this, function () {
+  'use strict';
+
+  const CONTROL = new Set(['job_snapshot', 'stream_position', 'pong', 'error', 'cancel_requested']);
+  const FIRST_DELAY = 0.1; // seconds before coming back
+  const LAST_DELAY = 10;
+
+  // Close codes that say "don't come back"; 1012, 1013 and 4408 say "come back with since".
+  function isFinal(code) {
+    return [1003, 1007, 1008, 1009].includes(code) || (code >= 4400 && code < 4500 && code !== 4408);
+  }
+
+  function stream(url, jobId, options) {
+    const settings = Object.assign({ since: 0, onEvent() {}, onState() {}, onEnd() {} }, options);
+    const Socket = settings.WebSocket || WebSocket;
+    const filtered = Boolean(settings.types && settings.types.length);
+    const base = url.replace(/^http/, 'ws').replace(/\/+$/, '');
+    let cursor = settings.since;
+    let socket = null;
+    let timer = null;
+    let failures = 0;
+    let over = false;
+
+    function finish(error) {
+      if (over) return;
+      over = true;
+      clearTimeout(timer);
+      if (socket) socket.close();
+      settings.onEnd(error);
+    }
+
+    function take(event) {
+      if (over || CONTROL.has(event.event_type) || event.seq <= cursor) return;
+      if (!filtered && event.seq !== cursor + 1) {
+        finish(new Error(`after event ${cursor} of job ${jobId} came ${event.seq}: events are missing`));
+        return;
+      }
+      cursor = event.seq;
+      settings.onEvent(event);
+    }
+
+    function open() {
+      const query = new URLSearchParams({ since: String(cursor), batch: '1' });
+      if (filtered) query.set('types', settings.types.join(','));
+      const address = `${base}/ws/progress/${encodeURIComponent(jobId)}?${query}`;
+      const protocols = settings.token ? ['crackerjack', `crackerjack.bearer.${settings.token}`] : [];
+      socket = new Socket(address, protocols);
+      socket.onopen = () => {
+        failures = 0;
+        settings.onState({ connected: true, reason: '', retryIn: 0 });
+      };
+      socket.onmessage = (message) => [].concat(JSON.parse(message.data)).forEach(take);
+      socket.onerror = () => {}; // a close event follows
+      socket.onclose = (closed) => {
+        if (over) return;
+        if (closed.code === 1000) finish();
+        else if (isFinal(closed.code)) finish(new Error(`refused: ${closed.code} ${closed.reason}`));
+        else retry(closed.reason || 'the connection was lost');
+      };
+    }
+
+    function retry(reason) {
+      const told = /retry in ([0-9.]{1,8})/.exec(reason);
+      const delay = told
+        ? Number(told[1])
+        : Math.min(LAST_DELAY, FIRST_DELAY * 2 ** Math.min(failures, 16)) * (0.5 + Math.random() / 2);
+      failures += 1;
+      settings.onState({ connected: false, reason, retryIn: delay });
+      timer = setTimeout(open, delay * 1000);
+    }
+
+    open();
+    return {
+      get cursor() { return cursor; },
+      close() {
+        over = true;
+        clearTimeout(timer);
+        if (socket) socket.close();
+      },
+    };
+  }
+
+  return { stream };
+});
