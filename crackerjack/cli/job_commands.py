@@ -6,7 +6,6 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import Iterable
 from typing import Final
 
 import msgspec
@@ -14,8 +13,7 @@ import msgspec
 from crackerjack.cli.reporting import person, print_json, write_report
 from crackerjack.config import find_project, load_config
 from crackerjack.container import open_container
-from crackerjack.errors import FutureCursor, JobEnded, UsageError
-from crackerjack.events.event import WorkflowEvent
+from crackerjack.errors import JobEnded, UsageError
 from crackerjack.hooks.diagnostic import printable_path
 from crackerjack.hooks.undo import Restoration
 from crackerjack.jobs.job_manager import JobManager
@@ -70,27 +68,6 @@ def show(arguments: argparse.Namespace) -> int:
     else:
         screen = person()
         screen.write(whole.render(snapshot, width=screen.size().columns, look=screen.look))
-    return ExitCode.PASSED
-
-
-def events(arguments: argparse.Namespace) -> int:
-    """Print a job's events as JSON lines; with ``--follow``, until it ends."""
-    if arguments.url:
-        from crackerjack.cli.watch_command import print_from_server
-
-        return print_from_server(arguments)
-    with open_container(os.environ) as container:
-        manager = container.jobs
-        entry = manager.entry(arguments.job)
-        if arguments.since > entry.head:
-            raise FutureCursor(arguments.job, arguments.since, entry.head)
-        if not arguments.follow:
-            print_events(manager.events(arguments.job, arguments.since))
-            return ExitCode.PASSED
-        subscription = manager.subscribe(arguments.job, arguments.since)
-        while not subscription.ended:
-            print_events(subscription.read(1.0))
-            manager.end_lost_jobs()
     return ExitCode.PASSED
 
 
@@ -157,9 +134,3 @@ def job_or_last(manager: JobManager, arguments: argparse.Namespace) -> JobId:
     if not entries:
         raise UsageError(f"no job of {project} in this store; `crackerjack run` makes one")
     return entries[0].header.job_id
-
-
-def print_events(found: Iterable[WorkflowEvent]) -> None:
-    for event in found:
-        sys.stdout.buffer.write(event.to_json() + b"\n")
-    sys.stdout.buffer.flush()

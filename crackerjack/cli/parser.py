@@ -351,14 +351,15 @@ def _add_completion(parser: argparse.ArgumentParser) -> None:
 
 
 _JOBS: Final = "crackerjack.cli.job_commands"
+_WATCH: Final = "crackerjack.cli.watch_command"
 _PROJECTS: Final = "crackerjack.cli.project_commands"
 
 _COMMANDS: Final[dict[str, tuple[str, _Entry, str]]] = {
     "run": ("crackerjack.cli.run_command:run", _add_run, "run the checks (the default)"),
     "jobs": (f"{_JOBS}:jobs", _add_jobs, "list jobs, newest first"),
     "show": (f"{_JOBS}:show", _add_show, "show what a job did and found"),
-    "events": (f"{_JOBS}:events", _add_events, "print the events of a job as JSON lines"),
-    "watch": ("crackerjack.cli.watch_command:watch", _add_watch, "show a job live, as run does"),
+    "events": (f"{_WATCH}:events", _add_events, "print the events of a job as JSON lines"),
+    "watch": (f"{_WATCH}:watch", _add_watch, "show a job live, as run does"),
     "cancel": (f"{_JOBS}:cancel", _add_cancel, "stop a running job"),
     "undo": (f"{_JOBS}:undo", _add_undo, "put back what a job changed"),
     "prune": (f"{_JOBS}:prune", _add_prune, "forget old jobs"),

@@ -1,24 +1,25 @@
-"""``crackerjack watch``: the view of ``run`` for a job that runs elsewhere."""
+"""Following a job that runs elsewhere: ``watch`` for a person, ``events`` for a program."""
 
 from __future__ import annotations
 
 import argparse
-import asyncio
 import os
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from contextlib import closing, suppress
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from crackerjack.cli.job_commands import job_or_last, print_events
-from crackerjack.client import State, stream
+from crackerjack.cli.job_commands import job_or_last
 from crackerjack.container import Container, open_container
-from crackerjack.errors import UsageError
+from crackerjack.errors import FutureCursor, UsageError
 from crackerjack.events.event import WorkflowEvent
 from crackerjack.events.payload import WorkflowEnded
 from crackerjack.terminal.view import View, make_view
 from crackerjack.types import ExitCode
+
+if TYPE_CHECKING:
+    from crackerjack.client import State
 
 _TICK: Final = 0.1  # seconds between two looks at the clock while nothing happens
 _LOOK_FOR_LOST: Final = 2.0  # seconds between looks whether the job's process is gone
@@ -30,6 +31,8 @@ def watch(arguments: argparse.Namespace) -> int:
     with closing(view):
         try:
             if arguments.url:
+                import asyncio
+
                 return asyncio.run(_watch_server(arguments, view))
             with open_container(os.environ) as container:
                 return _watch_store(container, arguments, view)
@@ -39,17 +42,43 @@ def watch(arguments: argparse.Namespace) -> int:
             return ExitCode.INTERRUPTED
 
 
-def print_from_server(arguments: argparse.Namespace) -> int:
-    """Print a job's events as a server streams them."""
+def events(arguments: argparse.Namespace) -> int:
+    """Print a job's events as JSON lines; with ``--follow``, until it ends."""
+    if arguments.url:
+        return _print_from_server(arguments)
+    with open_container(os.environ) as container:
+        manager = container.jobs
+        entry = manager.entry(arguments.job)
+        if arguments.since > entry.head:
+            raise FutureCursor(arguments.job, arguments.since, entry.head)
+        if not arguments.follow:
+            _print_events(manager.events(arguments.job, arguments.since))
+            return ExitCode.PASSED
+        subscription = manager.subscribe(arguments.job, arguments.since)
+        while not subscription.ended:
+            _print_events(subscription.read(1.0))
+            manager.end_lost_jobs()
+    return ExitCode.PASSED
+
+
+def _print_from_server(arguments: argparse.Namespace) -> int:
+    import asyncio
+
     if not arguments.follow:
         raise UsageError("--url goes with --follow: it streams until the job ends")
 
     async def copy() -> None:
         async for event in _streamed(arguments, arguments.since, _say_state):
-            print_events([event])
+            _print_events([event])
 
     asyncio.run(copy())
     return ExitCode.PASSED
+
+
+def _print_events(found: Iterable[WorkflowEvent]) -> None:
+    for event in found:
+        sys.stdout.buffer.write(event.to_json() + b"\n")
+    sys.stdout.buffer.flush()
 
 
 def _watch_store(container: Container, arguments: argparse.Namespace, view: View) -> int:
@@ -66,6 +95,8 @@ def _watch_store(container: Container, arguments: argparse.Namespace, view: View
 
 
 async def _watch_server(arguments: argparse.Namespace, view: View) -> int:
+    import asyncio
+
     if not arguments.job:
         raise UsageError("with --url, name the JOB to watch; its /jobs page lists them")
     shown = _Shown(view)
@@ -104,6 +135,8 @@ class _Shown:
 def _streamed(
     arguments: argparse.Namespace, since: int, on_state: Callable[[State], object]
 ) -> AsyncIterator[WorkflowEvent]:
+    from crackerjack.client import stream
+
     token = arguments.token or os.environ.get("CRACKERJACK_TOKEN", "")
     return stream(arguments.url, arguments.job, since, token=token, on_state=on_state)
 
