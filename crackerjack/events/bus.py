@@ -21,6 +21,10 @@ SubscriptionId = NewType("SubscriptionId", int)
 _BATCH: Final = 500
 """Events per commit: more gain nothing, and whoever waits for the first would wait longer."""
 
+_GATHER: Final = 0.001
+"""Seconds that a commit waits for more events, unless somebody waits for it: a commit, the reading of
+what it holds and the switches between threads cost more than that, however few its events are."""
+
 _ROOM: Final = 50_000
 """Events that may wait for the log, some 15 MB; then publishing waits too."""
 
@@ -58,6 +62,7 @@ class WorkflowEventBus:
         self._closing = False
         self._stopped = False
         self._idle = False
+        self._hurry = False
         self._listeners: dict[SubscriptionId, Listener] = {}
         self._subscriptions = 0
         self._thread = threading.Thread(target=self._run, name="crackerjack-bus", daemon=True)
@@ -83,6 +88,8 @@ class WorkflowEventBus:
             self._check_open(job_id)
             if event_type in TERMINAL_TYPES:
                 self._ended[job_id] = event_type
+                self._hurry = True
+                self._work.notify()
             self._queue.append(event)
             self._published += 1
             if self._idle:
@@ -97,6 +104,8 @@ class WorkflowEventBus:
         """
         with self._lock:
             published = self._published
+            self._hurry = True
+            self._work.notify()
             self._progress.wait_for(
                 lambda: self._settled >= published or self._trouble is not None or self._stopped,
                 timeout,
@@ -185,6 +194,9 @@ class WorkflowEventBus:
                 self._idle = True
                 self._work.wait()
             self._idle = False
+            if len(self._queue) < _BATCH and not self._closing:
+                self._work.wait_for(lambda: self._hurry or self._closing, _GATHER)
+            self._hurry = False
             return [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
 
     def _commit(self, batch: list[Draft]) -> None:
