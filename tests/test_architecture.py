@@ -21,7 +21,7 @@ PACKAGE: Final = ROOT / "crackerjack"
 LEVELS: Final = (
     {"errors"},
     {"types"},
-    {"decoding", "hashing"},
+    {"decoding", "hashing", "masking"},
     {"config"},
     {"hooks", "events"},
     {"workflow"},

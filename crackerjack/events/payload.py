@@ -9,6 +9,7 @@ never renamed.
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -302,3 +303,17 @@ PAYLOADS: Final[dict[EventType, type[Payload]]] = {
     EventType.TEST_COMPLETED: TestCompleted,
     EventType.COVERAGE_MEASURED: CoverageMeasured,
 }
+
+
+_WORDS: Final = ("text", "message", "reason")
+"""The fields that hold what tools said."""
+
+
+def masked(payload: Payload, mask: Callable[[str], str]) -> Payload:
+    """The payload with `mask` applied to what tools said; itself where that changes nothing."""
+    changed: dict[str, str] = {}
+    for name in _WORDS:
+        said = getattr(payload, name, "")
+        if said and (clean := mask(said)) != said:
+            changed[name] = clean
+    return msgspec.structs.replace(payload, **changed) if changed else payload

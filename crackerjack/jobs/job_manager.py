@@ -16,7 +16,7 @@ from crackerjack.events.bus import WorkflowEventBus
 from crackerjack.events.event import WorkflowEvent
 from crackerjack.events.hub import Hub
 from crackerjack.events.log import EventLog, JobEntry, JobHeader
-from crackerjack.events.payload import EventType, JobQueued, Payload, WorkflowEnded
+from crackerjack.events.payload import EventType, JobQueued, Payload, WorkflowEnded, masked
 from crackerjack.events.subscription import Subscription
 from crackerjack.hooks.guardian import Guardian
 from crackerjack.hooks.process import Cancellation
@@ -27,6 +27,7 @@ from crackerjack.jobs.lease import LEASE_SECONDS, Lease, end_lost_jobs
 from crackerjack.jobs.process_identity import is_alive
 from crackerjack.jobs.project_lock import ProjectLock
 from crackerjack.jobs.snapshot import JobSnapshot, fold
+from crackerjack.masking import Masker
 from crackerjack.types import ExitCode, JobId
 from crackerjack.workflow.options import RunOptions
 from crackerjack.workflow.run import Run
@@ -274,8 +275,10 @@ class JobManager:
         )
         stack.enter_context(project)
 
+        mask = Masker(os.environ)
+
         def publish(event_type: EventType, payload: Payload) -> None:
-            self._bus.publish(job.job_id, event_type, payload)
+            self._bus.publish(job.job_id, event_type, masked(payload, mask))
 
         return Run(
             job_id=job.job_id,
