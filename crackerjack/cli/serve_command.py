@@ -22,10 +22,11 @@ def serve(arguments: argparse.Namespace) -> int:
         hosts=frozenset({arguments.host.lower(), *map(str.lower, arguments.allowed_host)}),
     )
     admission.check_binding(arguments.host)
+    roots = _roots(arguments.project_root)
     with (
         open_container(os.environ) as container,
         listen(arguments.host, arguments.port) as listener,
-        open_web(container, admission, _roots(arguments.project_root)) as web,
+        open_web(container, admission, roots) as web,
     ):
         host, port = listener.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host

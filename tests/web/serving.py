@@ -23,7 +23,7 @@ from crackerjack.events.log import JobHeader
 from crackerjack.events.payload import (
     DiagnosticFound,
     EventType,
-    HookStarted,
+    HookOutput,
     WorkflowEnded,
 )
 from crackerjack.events.sqlite_log import SqliteEventLog
@@ -104,11 +104,11 @@ class Writer:
         return job_id
 
     def publish(self, job_id: JobId, count: int = 1, *, text: str = "a finding") -> None:
-        """Publish some events, findings and hook starts in turn, and wait for their commit."""
+        """Publish some events, findings and output in turn, and wait for their commit."""
         for number in range(count):
             if number % 5 == 4:
-                started = HookStarted(step_id=STEP, hook="ruff-check")
-                self.bus.publish(job_id, EventType.HOOK_EXECUTION_STARTED, started)
+                said = HookOutput(step_id=STEP, hook="ruff-check", stream="stdout", text=text)
+                self.bus.publish(job_id, EventType.HOOK_OUTPUT, said)
             else:
                 self.bus.publish(job_id, EventType.DIAGNOSTIC_FOUND, finding(text, number))
         self.bus.flush(SECONDS)
