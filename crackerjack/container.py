@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, closing, contextmanager
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping
+from contextlib import closing, contextmanager
 
 import msgspec
 
@@ -16,11 +15,6 @@ from crackerjack.events.log import EventLog
 from crackerjack.events.sqlite_log import SqliteEventLog
 from crackerjack.jobs.job_manager import JobManager
 from crackerjack.jobs.process_identity import this_process
-
-if TYPE_CHECKING:
-    from starlette.applications import Starlette
-
-    from crackerjack.web.admission import Admission
 
 
 class Container(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,38 +42,3 @@ def open_container(
         with closing(WorkflowEventBus(the_log, hub, owner=owner)) as bus:
             jobs = JobManager(log=the_log, hub=hub, bus=bus, owner=owner, state_dir=directory)
             yield Container(state_dir=directory, log=the_log, hub=hub, bus=bus, jobs=jobs)
-
-
-class Web(msgspec.Struct, frozen=True, kw_only=True):
-    """The parts of a server."""
-
-    app: Starlette
-    drain: Callable[[], Awaitable[None]]
-    """Sends all clients away, to come back with their positions."""
-
-
-@contextmanager
-def open_web(container: Container, admission: Admission, roots: Sequence[str]) -> Iterator[Web]:
-    """Build the application on an open store; clients may start runs below the `roots`."""
-    from crackerjack.events.poke import PokeBox
-    from crackerjack.web.app import create_websocket_app
-    from crackerjack.web.event_bridge import EventBusWebSocketBridge
-    from crackerjack.web.feed import Feeds
-    from crackerjack.web.metrics import Metrics
-
-    log = container.log
-    with ExitStack() as stack:
-        pokes = stack.enter_context(PokeBox(os.path.join(container.state_dir, "pokes")))
-        metrics = Metrics()
-        feeds = Feeds(log, metrics.delivered)
-        bridge = EventBusWebSocketBridge(feeds, container.hub, metrics, pokes=pokes)
-        app = create_websocket_app(
-            log=log,
-            jobs=container.jobs,
-            feeds=feeds,
-            bridge=bridge,
-            admission=admission,
-            metrics=metrics,
-            roots=roots,
-        )
-        yield Web(app=app, drain=bridge.drain)

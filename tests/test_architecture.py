@@ -29,6 +29,7 @@ LEVELS: Final = (
     {"reports", "client"},
     {"terminal", "web"},
     {"container"},
+    {"server_container"},
     {"cli"},
     {"__main__"},
 )

@@ -6,8 +6,9 @@ import argparse
 import os
 import sys
 
-from crackerjack.container import open_container, open_web
+from crackerjack.container import open_container
 from crackerjack.errors import UsageError
+from crackerjack.server_container import open_web
 from crackerjack.types import ExitCode
 from crackerjack.web.admission import Admission, parse_origins
 from crackerjack.web.server import listen
@@ -26,12 +27,12 @@ def serve(arguments: argparse.Namespace) -> int:
     with (
         open_container(os.environ) as container,
         listen(arguments.host, arguments.port) as listener,
-        open_web(container, admission, roots) as web,
+        open_web(container, admission, roots=roots) as web,
     ):
         host, port = listener.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         print(f"Serving at http://{shown}:{port} (Ctrl-C ends it)", file=sys.stderr, flush=True)
-        serve_app(web.app, listener, web.drain)
+        serve_app(web.app, listener, web.bridge.drain)
     return ExitCode.PASSED
 
 

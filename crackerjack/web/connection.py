@@ -9,20 +9,33 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, Protocol
 
 import msgspec
+from starlette.websockets import WebSocketDisconnect
 
 from crackerjack.errors import StoreError, UnknownJob
 from crackerjack.web.feed import Feed
 from crackerjack.web.frames import FrameWriter, frame_writer, text_frame
 from crackerjack.web.page import LARGEST_MESSAGE, Page, Selection
 
-POSITION_EVERY: Final = 20.0
-"""Seconds without a message, after which a client is told where it stands."""
 STALLED_AFTER: Final = 30.0
 """Seconds without taking a byte while data waits, after which a client is dropped."""
 _FULL: Final = LARGEST_MESSAGE
 """Bytes waiting for a client; with more, it reads on from the log when it has taken them."""
 _WAIT: Final = 60.0  # seconds; any will do, a wait begins again
+GONE: Final = (OSError, RuntimeError, WebSocketDisconnect)
+"""What ASGI servers and starlette raise when the client is gone."""
 _LOGGER: Final = logging.getLogger("crackerjack.web")
+
+
+class Limits(msgspec.Struct, frozen=True, kw_only=True):
+    """How long things may take, in seconds."""
+
+    position_every: float = 20.0
+    """Without a message for so long, a client is told where it stands."""
+    stalled_after: float = STALLED_AFTER
+    wait_for_job: float = 300.0
+    """A client waits for so long for its job to begin."""
+    look_every: float = 1.0
+    """Between looks at each connection, by which the others are kept."""
 
 
 class WebSocket(Protocol):
@@ -54,19 +67,22 @@ class Connection:
         self,
         websocket: WebSocket,
         feed: Feed,
+        *,
         since: int,
         selection: Selection,
+        limits: Limits,
         on_end: Callable[[Connection, int, str], object],
     ) -> None:
         self.feed: Final = feed
         self.selection: Final = selection
         self.cursor = since
         """The position up to which everything wanted was sent."""
-        self.registered: Final = time.monotonic()
+        self._registered: Final = time.monotonic()
         self.websocket: Final = websocket
         self._writer: FrameWriter | None = frame_writer(websocket.scope)
+        self._limits: Final = limits
         self._on_end: Final = on_end
-        self._sent_at = self._progress_at = self.registered
+        self._sent_at = self._progress_at = self._registered
         self._written = self._taken = 0
         self._sending = False
         self._tell_position = False
@@ -102,12 +118,15 @@ class Connection:
         return self._read_on() if self.feed.ended else True
 
     def look_after(self, now: float) -> None:
-        """Called about once a second: tell an idle client its position, drop one that has stalled."""
+        """Called now and then: tell an idle client its position, drop one that waits or stalls too long."""
         if self._closed:
             return
-        if self._stalled(now):
+        waited = now - self._registered
+        if not self.feed.exists and waited > self._limits.wait_for_job:
+            self.close(4404, f"no such job within {self._limits.wait_for_job:.0f} s")
+        elif self._stalled(now):
             self.close(4408, f"slow; resume with since={self.cursor}")
-        elif now - self._sent_at >= POSITION_EVERY and self in self.feed.live:
+        elif now - self._sent_at >= self._limits.position_every and self in self.feed.live:
             self._write_position()
 
     def close(self, code: int, reason: str) -> None:
@@ -144,7 +163,7 @@ class Connection:
         except StoreError as error:
             _LOGGER.warning("a client could not be served: %s", error)
             self.close(1011, "the store cannot be read")
-        except (OSError, RuntimeError):  # so do ASGI servers say that the client is gone
+        except GONE:
             self.stop()
 
     async def _catch_up(self) -> None:
@@ -207,7 +226,7 @@ class Connection:
     async def _close(self, code: int, reason: str) -> None:
         try:
             await self.websocket.close(code, reason)
-        except (OSError, RuntimeError):
+        except GONE:
             _LOGGER.debug("the client was gone before it was told %d", code)
 
     def _write(self, writer: FrameWriter, frames: bytes) -> None:
@@ -239,9 +258,9 @@ class Connection:
 
     def _stalled(self, now: float) -> bool:
         if self._writer is None:
-            return self._sending and now - self._progress_at > STALLED_AFTER
+            return self._sending and now - self._progress_at > self._limits.stalled_after
         waiting = self._writer.waiting
         taken = self._written - waiting
         if taken != self._taken or not waiting:
             self._taken, self._progress_at = taken, now
-        return now - self._progress_at > STALLED_AFTER
+        return now - self._progress_at > self._limits.stalled_after

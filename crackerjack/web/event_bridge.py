@@ -16,15 +16,12 @@ from crackerjack.errors import StoreUnavailable
 from crackerjack.events.hub import Hub
 from crackerjack.events.poke import PokeBox
 from crackerjack.types import JobId
-from crackerjack.web.connection import Connection, WebSocket
+from crackerjack.web.connection import Connection, Limits, WebSocket
 from crackerjack.web.feed import Feeds
 from crackerjack.web.page import Selection
 
 POLL_SECONDS: Final = 0.25
 """Between looks at the log when nobody says that something is new: what a lost poke costs."""
-_LOOK_AFTER: Final = 1.0  # seconds between looks at each connection
-_WAIT_FOR_JOB: Final = 300.0
-"""Seconds that a client waits for a job to begin."""
 _RETRY_SECONDS: Final = (0.5, 5.0)
 """When clients of a server that goes down are to come back: spread, so that they don't at once."""
 _LOGGER: Final = logging.getLogger("crackerjack.web")
@@ -60,13 +57,13 @@ class EventBusWebSocketBridge:
         observer: Observer,
         *,
         pokes: PokeBox | None = None,
-        wait_for_job: float = _WAIT_FOR_JOB,
+        limits: Limits = Limits(),  # noqa: B008 - immutable
     ) -> None:
         self._feeds = feeds
         self._hub = hub
         self._observer = observer
         self._pokes = pokes
-        self._wait_for_job = wait_for_job
+        self._limits = limits
         self._connections: defaultdict[JobId | None, dict[WebSocket, Connection]] = defaultdict(
             dict
         )
@@ -86,7 +83,7 @@ class EventBusWebSocketBridge:
             loop.add_reader(self._pokes, self._poked)
         tasks = [
             loop.create_task(self._repeat(POLL_SECONDS, self.look)),
-            loop.create_task(self._repeat(_LOOK_AFTER, self._look_after_all)),
+            loop.create_task(self._repeat(self._limits.look_every, self._look_after_all)),
         ]
         try:
             yield
@@ -115,7 +112,12 @@ class EventBusWebSocketBridge:
         if since is not None:
             feed.check(since)
         connection = Connection(
-            websocket, feed, feed.head if since is None else since, selection, self._ended
+            websocket,
+            feed,
+            since=feed.head if since is None else since,
+            selection=selection,
+            limits=self._limits,
+            on_end=self._ended,
         )
         self._connections[job_id][websocket] = connection
         self._observer.opened(resumed=bool(since))
@@ -175,9 +177,6 @@ class EventBusWebSocketBridge:
     def _look_after_all(self) -> None:
         now = time.monotonic()
         for connection in self._all():
-            waited = now - connection.registered
-            if not connection.feed.exists and waited > self._wait_for_job:
-                connection.close(4404, f"no such job within {self._wait_for_job:.0f} s")
             connection.look_after(now)
 
     def _all(self) -> list[Connection]:

@@ -50,7 +50,7 @@ class FrameWriter:
 
     def write(self, frames: bytes) -> None:
         """Send whole frames, or keep what the socket does not take: look at `waiting` first."""
-        if not self._protocol.close_sent:
+        if not (self._protocol.close_sent or self._transport.is_closing()):
             self._transport.write(frames)
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -17,7 +18,7 @@ from crackerjack.errors import CrackerjackError, FutureCursor, InvalidJobId, Unk
 from crackerjack.events.subscription import type_pattern
 from crackerjack.types import JobId, parse_job_id
 from crackerjack.web.admission import Admission, Refusal, query, subprotocol
-from crackerjack.web.connection import Connection
+from crackerjack.web.connection import GONE, Connection
 from crackerjack.web.event_bridge import ALL_JOBS, EventBusWebSocketBridge
 from crackerjack.web.page import Selection
 from crackerjack.web.problems import problem
@@ -26,6 +27,7 @@ _LARGEST: Final = 64 * 1024  # bytes in a message from a client
 _MESSAGES_PER_SECOND: Final = 50
 _BAD_MESSAGES: Final = 10
 _RETRY_SECONDS: Final = 5
+_LOGGER: Final = logging.getLogger("crackerjack.web")
 _REASON: Final = 123  # bytes of a close frame's reason, RFC 6455 section 5.5
 
 
@@ -90,6 +92,8 @@ class WebSocketHandler:
             return
         try:
             await _Listener(self._jobs, self._admission, websocket, connection).listen()
+        except GONE:
+            _LOGGER.debug("a client was gone before it was answered")
         finally:
             await self._bridge.unregister_client(connection.feed.job_id, websocket)
 

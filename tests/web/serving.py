@@ -47,7 +47,7 @@ class Served:
     def connect(self, path: str, **options: Any) -> ClientConnection:
         """Open a WebSocket."""
         connection: ClientConnection = connect(
-            self.ws + path, open_timeout=SECONDS, max_size=None, **options
+            self.ws + path, open_timeout=SECONDS, max_size=None, max_queue=None, **options
         )
         return connection
 

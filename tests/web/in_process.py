@@ -1,0 +1,91 @@
+"""A server on a thread of the tests, to set what the command line does not, and to look inside."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import uvicorn
+from websockets.sync.client import ClientConnection, connect
+
+from crackerjack.container import open_container
+from crackerjack.server_container import open_web
+from crackerjack.web.admission import Admission
+from crackerjack.web.connection import Limits
+from crackerjack.web.event_bridge import EventBusWebSocketBridge
+from crackerjack.web.server import listen
+from tests.web.serving import SECONDS
+
+FRAMING = "crackerjack.web.frames:FramingProtocol"
+STOCK = "websockets-sansio"
+"""uvicorn's own protocol: what any ASGI server offers."""
+
+
+class InProcess:
+    """A server in this process."""
+
+    def __init__(
+        self, port: int, bridge: EventBusWebSocketBridge, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self.port = port
+        self._bridge = bridge
+        self._loop = loop
+
+    def connect(self, path: str, **options: Any) -> ClientConnection:
+        """Open a WebSocket."""
+        url = f"ws://127.0.0.1:{self.port}{path}"
+        connection: ClientConnection = connect(
+            url, open_timeout=SECONDS, max_size=None, max_queue=None, compression=None, **options
+        )
+        return connection
+
+    def connections(self) -> int:
+        """How many clients are registered."""
+
+        async def count() -> int:
+            return self._bridge.get_active_connections()
+
+        return asyncio.run_coroutine_threadsafe(count(), self._loop).result(SECONDS)
+
+
+@contextmanager
+def in_process(
+    *,
+    admission: Admission = Admission(),  # noqa: B008 - immutable
+    limits: Limits = Limits(),  # noqa: B008 - immutable
+    protocol: str = FRAMING,
+) -> Iterator[InProcess]:
+    """Serve the store of ``CRACKERJACK_STATE_DIR`` while the block runs."""
+    ready = threading.Event()
+    loops: list[asyncio.AbstractEventLoop] = []
+    with (
+        open_container(os.environ) as container,
+        listen("127.0.0.1", 0) as listener,
+        open_web(container, admission, limits=limits) as web,
+    ):
+        config = uvicorn.Config(
+            web.app,
+            ws=protocol,
+            ws_max_size=65536,
+            lifespan="on",
+            log_config=None,
+        )
+        server = uvicorn.Server(config)
+
+        async def run() -> None:
+            loops.append(asyncio.get_running_loop())
+            ready.set()
+            await server.serve(sockets=[listener])
+
+        thread = threading.Thread(target=lambda: asyncio.run(run()))
+        thread.start()
+        assert ready.wait(SECONDS)
+        try:
+            yield InProcess(listener.getsockname()[1], web.bridge, loops[0])
+        finally:
+            server.should_exit = True
+            thread.join(SECONDS)

@@ -1,0 +1,168 @@
+"""Every event once and in order, whatever a client does, and whatever its server can."""
+
+from __future__ import annotations
+
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+from websockets.sync.client import ClientConnection
+
+from crackerjack.types import JobId
+from crackerjack.web.connection import Limits
+from tests.web.in_process import FRAMING, STOCK, InProcess, in_process
+from tests.web.serving import SECONDS, Writer, decoded, received
+
+
+@pytest.fixture(params=[FRAMING, STOCK], ids=["framed", "another server"])
+def server(request: pytest.FixtureRequest) -> Iterator[InProcess]:
+    with in_process(protocol=request.param) as server:
+        yield server
+
+
+def wait_for(condition: object) -> None:
+    assert callable(condition)
+    deadline = time.monotonic() + SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.005)
+
+
+def take(connection: ClientConnection, last: int) -> list[int]:
+    """The `seq` of every event up to that one."""
+    got: list[int] = []
+    while not got or got[-1] < last:
+        message = decoded(connection.recv(SECONDS))
+        events = message if isinstance(message, list) else [message]
+        got += [event["seq"] for event in events if event["event_type"] != "stream_position"]
+    return got
+
+
+def test_every_cut_gives_the_whole_log(server: InProcess, writer: Writer) -> None:
+    job_id = writer.job()
+    writer.publish(job_id, 199)
+    writer.end(job_id)
+    for cut in range(1, 200):
+        with server.connect(f"/ws/progress/{job_id}?since=0") as first:
+            got = take(first, cut)[:cut]
+        with server.connect(f"/ws/progress/{job_id}?since={cut}") as second:
+            got += take(second, 200)
+        assert got == list(range(1, 201))
+    wait_for(lambda: server.connections() == 0)
+
+
+@pytest.mark.parametrize("batch", [0, 1])
+def test_pages_of_any_size_and_large_events(server: InProcess, writer: Writer, batch: int) -> None:
+    job_id = writer.job()
+    writer.publish(job_id, 300, text="x" * 9000)
+    writer.publish(job_id, 700)
+    writer.end(job_id)
+    with server.connect(f"/ws/progress/{job_id}?since=1&batch={batch}") as connection:
+        messages, code, _ = received(connection)
+    assert max(map(len, messages)) <= 256 * 1024
+    seqs = [
+        event["seq"]
+        for one in map(decoded, messages)
+        for event in (one if isinstance(one, list) else [one])
+    ]
+    assert (seqs, code) == (list(range(2, 1002)), 1000)
+    assert len(messages) < 20 if batch else len(messages) == 1000
+
+
+def test_the_first_event_is_never_missed(server: InProcess, writer: Writer) -> None:
+    """Subscribing races with publishing: before, between and after the first events."""
+    for number in range(60):
+        job_id = writer.job(f"race-{number}")
+        publishing = threading.Thread(target=writer.publish, args=(job_id, 3))
+        publishing.start()
+        with server.connect(f"/ws/progress/{job_id}?since=0") as connection:
+            publishing.join()
+            assert take(connection, 3) == [1, 2, 3]
+            writer.publish(job_id, 1)
+            assert take(connection, 4) == [4]
+
+
+def test_types_are_filtered_and_the_position_is_told(server: InProcess, writer: Writer) -> None:
+    job_id = writer.job()
+    writer.publish(job_id, 20)
+    with server.connect(f"/ws/progress/{job_id}?since=0&types=hook_*") as connection:
+        messages = [decoded(connection.recv(SECONDS)) for _ in range(5)]
+        assert [one["seq"] for one in messages] == [5, 10, 15, 20, 20]
+        assert messages[-1]["event_type"] == "stream_position"
+        assert messages[-1]["data"]["head"] == 20
+        writer.publish(job_id, 5)
+        assert decoded(connection.recv(SECONDS))["seq"] == 25
+
+
+def test_an_idle_client_is_told_its_position(writer: Writer) -> None:
+    job_id = writer.job()
+    writer.publish(job_id, 2)
+    limits = Limits(position_every=0.05, look_every=0.02)
+    with in_process(limits=limits) as server, server.connect(f"/ws/progress/{job_id}") as client:
+        client.recv(SECONDS)
+        positions = [decoded(client.recv(SECONDS)) for _ in range(2)]
+    assert [one["event_type"] for one in positions] == ["stream_position"] * 2
+    assert [one["seq"] for one in positions] == [2, 2]
+
+
+def test_all_jobs_in_one_stream(server: InProcess, writer: Writer) -> None:
+    first, second = writer.job("first"), writer.job("second", project="/other")
+    writer.publish(first, 3)
+    with server.connect("/ws/events") as connection:
+        assert decoded(connection.recv(SECONDS))["event_type"] == "stream_position"
+        writer.publish(second, 2)
+        writer.publish(first, 1)
+        live = [decoded(connection.recv(SECONDS)) for _ in range(3)]
+    assert [(one["job_id"], one["seq"]) for one in live] == [
+        ("second", 1),
+        ("second", 2),
+        ("first", 4),
+    ]
+    with server.connect(f"/ws/events?since={live[0]['cursor']}") as connection:
+        assert [decoded(connection.recv(SECONDS))["seq"] for _ in range(2)] == [2, 4]
+    with server.connect(f"/ws/events?jobs=first&since={live[0]['cursor']}") as connection:
+        assert decoded(connection.recv(SECONDS))["seq"] == 4
+    for cursor, code in (("elsewhere.3", 4410), ("x", 4400)):
+        with server.connect(f"/ws/events?since={cursor}") as connection:
+            assert received(connection)[1] == code
+
+
+def stalled_socket(server: InProcess, job_id: JobId) -> socket.socket:
+    """A client that shakes hands and then reads nothing."""
+    client = socket.create_connection(("127.0.0.1", server.port))
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.sendall(
+        f"GET /ws/progress/{job_id}?since=0 HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+    )
+    assert client.recv(1).startswith(b"H")
+    return client
+
+
+@pytest.mark.parametrize("protocol", [FRAMING, STOCK])
+def test_a_client_that_takes_nothing_is_dropped_and_hurts_nobody(
+    writer: Writer, protocol: str
+) -> None:
+    job_id = writer.job()
+    limits = Limits(stalled_after=0.5, look_every=0.05)
+    with in_process(limits=limits, protocol=protocol) as server:
+        with (
+            stalled_socket(server, job_id),
+            server.connect(f"/ws/progress/{job_id}?since=0&batch=1") as other,
+        ):
+            wait_for(lambda: server.connections() == 2)
+            writer.publish(job_id, 3000, text="x" * 5000)
+            assert take(other, 3000) == list(range(1, 3001))
+            wait_for(lambda: server.connections() == 1)
+        wait_for(lambda: server.connections() == 0)
+
+
+def test_a_job_that_never_comes(writer: Writer) -> None:
+    limits = Limits(wait_for_job=0.1, look_every=0.02)
+    with in_process(limits=limits) as server, server.connect("/ws/progress/never") as connection:
+        connection.recv(SECONDS)
+        _, code, reason = received(connection)
+    assert (code, reason) == (4404, "no such job within 0 s")
