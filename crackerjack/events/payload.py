@@ -110,6 +110,9 @@ class SessionReady(Payload, frozen=True, kw_only=True):
 class WorkflowStarted(Payload, frozen=True, kw_only=True):
     workflow: str
     steps: tuple[PlannedStep, ...]
+    options: tuple[str, ...] = ()
+    """What of the command line and the configuration decides how much there is to do, such as
+    ``--skip-hooks`` or ``--hook mypy``; runs with the same options take about as long."""
     expected: float | None = None
     """Seconds that the run will take, from this project's history; None without one."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Collection
 from typing import Final
 
 import msgspec
@@ -10,10 +11,11 @@ import msgspec
 from crackerjack.decoding import json_decoder
 from crackerjack.events.log import EventLog
 from crackerjack.events.payload import EventType
-from crackerjack.types import HookStatus
+from crackerjack.types import HookStatus, JobId
 from crackerjack.workflow.run import History
 
-_TIMED: Final = (
+_TOLD: Final = (
+    EventType.WORKFLOW_STARTED,
     EventType.HOOK_EXECUTION_COMPLETED,
     EventType.HOOK_EXECUTION_FAILED,
     EventType.QUALITY_PHASE_COMPLETED,
@@ -22,8 +24,7 @@ _TIMED: Final = (
     EventType.WORKFLOW_FAILED,
 )
 
-_RUNS: Final = 100
-_EVENTS: Final = 200
+_EVENTS: Final = 220
 """A dozen runs of a dozen hooks; reading them takes a millisecond."""
 
 _SAMPLES: Final = 5
@@ -55,9 +56,15 @@ class _Ended(msgspec.Struct, frozen=True):
 
     @property
     def tells(self) -> bool:
-        """Whether the same will take about as long; of a workflow, nothing more is known."""
-        ran = self.status in _RAN or self.name == _WORKFLOW
-        return ran and not self.cached and not self.rerun
+        """Whether the same hook or phase will take about as long."""
+        return self.status in _RAN and not self.cached and not self.rerun
+
+
+class _Started(msgspec.Struct, frozen=True):
+    """What a run was asked to do."""
+
+    workflow: str
+    options: tuple[str, ...] = ()
 
 
 class _Coverage(msgspec.Struct, frozen=True):
@@ -71,22 +78,30 @@ class _Coverage(msgspec.Struct, frozen=True):
         return max(self.percent if self.whole else 0.0, self.previous or 0.0)
 
 
-def load_history(log: EventLog, project: str, workflow: str) -> History:
+def load_history(
+    log: EventLog, project: str, workflow: str, options: Collection[str] = ()
+) -> History:
     """Return how long hooks, phases and this workflow take in the project, and its best coverage.
 
-    A duration is the median of the last few that were neither cached nor cut short.
+    A duration is the median of the last few that were neither cached nor cut short; that of the
+    workflow, of the last few runs with the same `options` (see :meth:`RunOptions.how_much`).
     """
-    alike = {
-        entry.header.job_id
-        for entry in log.jobs(project=project, limit=_RUNS)
-        if entry.header.workflow == workflow
-    }
-    decoder = json_decoder(_Ended)
+    wanted = _Started(workflow, tuple(options))
+    started, ended = json_decoder(_Started), json_decoder(_Ended)
     samples: defaultdict[str, list[float]] = defaultdict(list)
-    for event in log.latest(project, _TIMED, _EVENTS):
-        ended = decoder.decode(event.body)
-        if ended.tells and (ended.name != _WORKFLOW or event.job_id in alike):
-            samples[ended.name].append(ended.duration)
+    whole: dict[JobId, float] = {}
+    for event in log.latest(
+        project, _TOLD, _EVENTS
+    ):  # the newest first: a job's end, then its start
+        if event.event_type == EventType.WORKFLOW_STARTED:
+            if event.job_id in whole and started.decode(event.body) == wanted:
+                samples[_WORKFLOW].append(whole[event.job_id])
+            continue
+        one = ended.decode(event.body)
+        if one.name == _WORKFLOW:
+            whole[event.job_id] = one.duration
+        elif one.tells:
+            samples[one.name].append(one.duration)
     return History(
         expected={name: _median(found[:_SAMPLES]) for name, found in samples.items()},
         best_coverage=_best_coverage(log, project),

@@ -285,7 +285,7 @@ class JobManager:
             config=config,
             options=options,
             workflow=workflow,
-            history=load_history(self._log, config.root, workflow.key),
+            history=load_history(self._log, config.root, workflow.key, options.how_much(config)),
             publish=publish,
             project=project,
             cancel=job.cancellation,

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import msgspec
 
+from crackerjack.config import Config
+
 
 class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """The choices of one run; what is for every run of a project stands in its configuration."""
@@ -21,3 +23,19 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Only files that differ from the last commit."""
     since: str = ""
     """Only files that differ from where this revision and the project parted."""
+
+    def how_much(self, config: Config) -> tuple[str, ...]:
+        """The options in force that decide how much there is to do, as one would type them."""
+        given = {
+            "--fast": self.fast,
+            "--comp": self.comprehensive,
+            "--run-tests": self.tests,
+            "--skip-hooks": self.skip_hooks,
+            "--skip-cleaning": self.skip_cleaning,
+            "--changed-only": self.changed_only,
+            f"--since {self.since}": bool(self.since),
+            "--check": config.check,
+            "--no-cache": not config.cache,
+        }
+        hooks = [f"--hook {name}" for name in sorted(set(self.hooks))]
+        return (*(option for option, is_given in given.items() if is_given), *hooks)

@@ -34,7 +34,7 @@ class History(msgspec.Struct, frozen=True):
     """What earlier runs of the project tell this one."""
 
     expected: Mapping[str, float] = {}
-    """Hook, or phase, -> seconds."""
+    """Hook, or phase, or ``workflow`` for all of the run -> seconds."""
     best_coverage: float | None = None
     """Percent."""
 

@@ -91,6 +91,7 @@ class WorkflowRunner:
                     PlannedStep(step_id=step.step_id, action=step.action, needs=step.needs)
                     for step in run.workflow.steps
                 ),
+                options=run.options.how_much(run.config),
                 expected=run.expected("workflow"),
             ),
         )

@@ -205,3 +205,16 @@ def test_a_job_id_names_one_run_for_ever(crackerjack: CommandLine) -> None:
     ran = crackerjack("--fast", "--job-id", "once")
     assert ran.exit_code == 2
     assert "job once exists already" in ran.stderr
+
+
+def test_how_long_a_run_takes_is_told_by_runs_that_had_as_much_to_do(
+    crackerjack: CommandLine,
+) -> None:
+    def expected(*arguments: str) -> Any:
+        events = crackerjack("--json", *arguments).events
+        return next(e["data"] for e in events if e["event_type"] == "workflow_started")["expected"]
+
+    assert expected("--skip-hooks") is None
+    assert expected("--skip-hooks") is not None
+    assert expected("--skip-hooks", "--check") is None
+    assert expected() is None

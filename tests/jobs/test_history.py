@@ -15,6 +15,7 @@ from crackerjack.events.payload import (
     HookEnded,
     PhaseEnded,
     WorkflowEnded,
+    WorkflowStarted,
 )
 from crackerjack.events.sqlite_log import SqliteEventLog
 from crackerjack.jobs.history import load_history
@@ -86,6 +87,11 @@ def phase(name: str, duration: float) -> Draft:
     return draft(JobId("any"), EventType.QUALITY_PHASE_COMPLETED, payload)
 
 
+def start(workflow: str = "standard", *options: str) -> Draft:
+    payload = WorkflowStarted(workflow=workflow, steps=(), options=options)
+    return draft(JobId("any"), EventType.WORKFLOW_STARTED, payload)
+
+
 def end(duration: float, kind: EventType = EventType.WORKFLOW_COMPLETED) -> Draft:
     payload = WorkflowEnded(success=True, duration=duration, exit_code=0)
     return draft(JobId("any"), kind, payload)
@@ -126,14 +132,28 @@ def test_phases_go_by_the_names_of_what_they_run(log: EventLog, past: Past) -> N
 
 
 def test_a_workflow_is_compared_with_itself(log: EventLog, past: Past) -> None:
-    past.run(end(10.0))
-    past.run(end(1.0), workflow="fast")
-    past.run(end(12.0, EventType.WORKFLOW_FAILED))
-    past.run(end(3.0, EventType.WORKFLOW_INTERRUPTED))
-    past.run(end(11.0))
+    past.run(start(), end(10.0))
+    past.run(start("fast"), end(1.0), workflow="fast")
+    past.run(start(), end(12.0, EventType.WORKFLOW_FAILED))
+    past.run(start(), end(3.0, EventType.WORKFLOW_INTERRUPTED))
+    past.run(start(), end(11.0))
     assert load_history(log, PROJECT, "standard").expected == {"workflow": 11.0}
     assert load_history(log, PROJECT, "fast").expected == {"workflow": 1.0}
     assert load_history(log, PROJECT, "test").expected == {}
+
+
+def test_a_run_is_compared_with_those_that_had_as_much_to_do(log: EventLog, past: Past) -> None:
+    past.run(start(), end(60.0))
+    for _ in range(5):
+        past.run(start("standard", "--skip-hooks"), end(0.5))
+        past.run(start("standard", "--check", "--hook mypy"), end(7.0))
+    past.run(end(9.0, EventType.WORKFLOW_FAILED))  # it never came to its start
+    assert load_history(log, PROJECT, "standard").expected == {"workflow": 60.0}
+    skipping = load_history(log, PROJECT, "standard", ["--skip-hooks"])
+    assert skipping.expected == {"workflow": 0.5}
+    hook_alone = load_history(log, PROJECT, "standard", ["--check", "--hook mypy"])
+    assert hook_alone.expected == {"workflow": 7.0}
+    assert load_history(log, PROJECT, "standard", ["--check"]).expected == {}
 
 
 def test_another_project_tells_nothing(log: EventLog, past: Past) -> None:
