@@ -19,10 +19,13 @@ from crackerjack.container import open_container
 from crackerjack.errors import CrackerjackError, UsageError
 from crackerjack.hooks.atomic import create_file, read_regular, replace_file
 from crackerjack.hooks.project import Project
-from crackerjack.hooks.selection import NOT_ASKED_FOR
+from crackerjack.hooks.selection import NOT_ASKED_FOR, PlannedHook
 from crackerjack.hooks.undo import UndoStore
 from crackerjack.reports.safe_text import inert
 from crackerjack.types import ExitCode, JobId
+from crackerjack.workflow.hook_step import takes
+from crackerjack.workflow.options import RunOptions
+from crackerjack.workflow.workflow import Workflow, select_workflow
 
 _TABLE: Final = """\
 [tool.crackerjack]
@@ -51,26 +54,15 @@ class HookRow(msgspec.Struct, frozen=True, kw_only=True):
     origin: str | None
     version: str
     reason: str
-    """Why it will not run."""
+    """Why it will not run when the project's default workflow does."""
 
 
 def hooks(arguments: argparse.Namespace) -> int:
     """List what will run in this project, with which tool from where, and what will not and why."""
-    with Project.to_look_at(_config(arguments), state_dir(os.environ)) as project:
-        rows = [
-            HookRow(
-                hook=entry.hook.name,
-                strategy=entry.hook.strategy,
-                runs=entry.runs,
-                fixes=entry.hook.fix is not None,
-                tool=entry.hook.tool,
-                path=entry.tool.path if entry.tool else None,
-                origin=entry.tool.origin if entry.tool else None,
-                version=project.tool_version(entry),
-                reason=entry.reason,
-            )
-            for entry in project.planned
-        ]
+    effective = _config(arguments)
+    workflow = select_workflow(effective, RunOptions())
+    with _looked_at(effective, workflow) as project:
+        rows = [_row(project, entry, _why_left_out(entry, workflow)) for entry in project.planned]
     if arguments.json:
         print_json([msgspec.to_builtins(row) for row in rows])
         return ExitCode.PASSED
@@ -87,6 +79,35 @@ def hooks(arguments: argparse.Namespace) -> int:
         for text in (", ".join(waiting), _HOW_TO_ASK):
             print(textwrap.indent(textwrap.fill(text, width, break_on_hyphens=False), "  "))
     return ExitCode.PASSED
+
+
+def _looked_at(effective: Config, workflow: Workflow) -> Project:
+    return Project.to_look_at(
+        effective, state_dir(os.environ), wanted=workflow.wanted, everything=workflow.everything
+    )
+
+
+def _why_left_out(entry: PlannedHook, workflow: Workflow) -> str:
+    """Why a hook that could run will not; empty when the workflow has a step for it."""
+    if not entry.runs and not entry.asked:
+        return ""
+    if any(takes(step, entry.hook) for step in workflow.steps):
+        return ""
+    return f"the workflow {workflow.key!r}, which is the project's default, has no step for it"
+
+
+def _row(project: Project, entry: PlannedHook, left_out: str) -> HookRow:
+    return HookRow(
+        hook=entry.hook.name,
+        strategy=entry.hook.strategy,
+        runs=entry.runs and not left_out,
+        fixes=entry.hook.fix is not None,
+        tool=entry.hook.tool,
+        path=entry.tool.path if entry.tool else None,
+        origin=entry.tool.origin if entry.tool else None,
+        version=project.tool_version(entry),
+        reason=left_out or entry.reason,
+    )
 
 
 def _about(row: HookRow) -> str:
@@ -169,7 +190,7 @@ def _checks(arguments: argparse.Namespace) -> Iterator[Check]:
         "git", ok=True, says=shutil.which("git") or "not installed: all files are looked at"
     )
     try:
-        yield from _check_hooks(effective, directory)
+        yield from _check_hooks(effective)
     except CrackerjackError as error:
         yield Check("hooks", ok=False, says=str(error))
 
@@ -179,11 +200,14 @@ def _space(directory: str) -> Check:
     return Check("disk", ok=free > _LITTLE_SPACE, says=f"{free >> 20} MiB free for the store")
 
 
-def _check_hooks(effective: Config, directory: str) -> Iterator[Check]:
-    with Project.to_look_at(effective, directory) as project:
+def _check_hooks(effective: Config) -> Iterator[Check]:
+    workflow = select_workflow(effective, RunOptions())
+    with _looked_at(effective, workflow) as project:
         python = project.layout.python or "none found: tools come from crackerjack's environment"
         yield Check("environment", ok=True, says=python)
         for entry in project.planned:
+            if _why_left_out(entry, workflow):
+                continue
             if entry.runs:
                 says = project.tool_version(entry) or "built in"
                 yield Check(entry.hook.name, ok=True, says=says)

@@ -119,12 +119,22 @@ class Project:
         self._scratch = os.path.join(state_dir, "scratch", key)
 
     @classmethod
-    def to_look_at(cls, config: Config, state_dir: str) -> Self:
-        """A project of which only the hooks are wanted, looked at already; nothing can be undone."""
+    def to_look_at(
+        cls,
+        config: Config,
+        state_dir: str,
+        *,
+        wanted: Collection[str] = (),
+        everything: bool = False,
+    ) -> Self:
+        """A project of which only the hooks are wanted, looked at already; nothing can be undone.
+
+        `wanted` and `everything` are those of :meth:`look`, and so is what is raised.
+        """
         project = cls(
             config, state_dir=state_dir, key="none", cancel=Cancellation(), groups=NoGroups()
         )
-        project.look()
+        project.look(wanted=wanted, everything=everything)
         return project
 
     def __enter__(self) -> Self:

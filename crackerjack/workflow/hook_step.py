@@ -5,16 +5,23 @@ from __future__ import annotations
 from typing import Final
 
 from crackerjack.events.payload import EventType, StrategyEnded, StrategyStarted
-from crackerjack.hooks.hook import Strategy
+from crackerjack.hooks.hook import Hook, Strategy
 from crackerjack.hooks.selection import PlannedHook
 from crackerjack.workflow.hook_task import HookTask
 from crackerjack.workflow.open_step import OpenStep
-from crackerjack.workflow.workflow import Action
+from crackerjack.workflow.workflow import Action, Step
 
 STRATEGY_OF: Final = {
     Action.RUN_FAST_HOOKS: Strategy.FAST,
     Action.RUN_COMPREHENSIVE_HOOKS: Strategy.COMPREHENSIVE,
 }
+
+
+def takes(step: Step, hook: Hook) -> bool:
+    """Whether the hook is one of this step: by name where the step has names, else by strategy."""
+    if step.action not in STRATEGY_OF:
+        return False
+    return hook.name in step.hooks if step.hooks else hook.strategy is STRATEGY_OF[step.action]
 
 
 class HookStep(OpenStep):
@@ -56,11 +63,8 @@ class HookStep(OpenStep):
 
     def _planned(self) -> list[PlannedHook]:
         """The hooks of this step: those that run, and those that should but cannot."""
-        strategy = STRATEGY_OF[self.step.action]
-        only = self.step.hooks
         return [
             entry
             for entry in self.run.project.planned
-            if (entry.hook.name in only if only else entry.hook.strategy is strategy)
-            and (entry.runs or entry.asked)
+            if takes(self.step, entry.hook) and (entry.runs or entry.asked)
         ]

@@ -1,5 +1,7 @@
 """The commands about a project."""
 
+import json
+
 from tests.cli.command_line import CommandLine, Project
 
 
@@ -22,3 +24,43 @@ def test_hooks_fit_a_screen(crackerjack: CommandLine, project: Project) -> None:
     ]
     assert max(map(len, waiting)) < 80
     assert len(lines) < 24
+
+
+class TestTheHooksAreThoseOfTheDefaultWorkflow:
+    def will_run(self, crackerjack: CommandLine) -> set[str]:
+        return {
+            row["hook"] for row in json.loads(crackerjack("hooks", "--json").stdout) if row["runs"]
+        }
+
+    def test_without_those_that_it_has_no_step_for(
+        self, crackerjack: CommandLine, project: Project
+    ) -> None:
+        assert {"file-checks", "mypy"} <= self.will_run(crackerjack)
+        project.configure('[tool.crackerjack]\nworkflow = "fast"\n')
+        assert self.will_run(crackerjack) == {"file-checks", "codespell", "ruff-check"}
+        why = next(
+            line for line in crackerjack("hooks").stdout.splitlines() if line.startswith("  mypy ")
+        )
+        assert "the workflow 'fast', which is the project's default, has no step for it" in why
+
+    def test_with_those_that_it_names(self, crackerjack: CommandLine, project: Project) -> None:
+        project.configure(
+            '[tool.crackerjack]\nworkflow = "own"\n[tool.crackerjack.workflows.own]\n'
+            'steps = [{ action = "run_comprehensive_hooks", hooks = ["ruff-complexity"] }]\n'
+        )
+        assert self.will_run(crackerjack) == {"ruff-complexity"}
+
+    def test_with_all_that_look_where_it_runs_everything(
+        self, crackerjack: CommandLine, project: Project
+    ) -> None:
+        assert "ruff-complexity" not in self.will_run(crackerjack)
+        project.configure('[tool.crackerjack]\nworkflow = "comprehensive"\n')
+        assert "ruff-complexity" in self.will_run(crackerjack)
+
+    def test_and_doctor_misses_no_tool_that_it_does_not_need(
+        self, crackerjack: CommandLine, project: Project
+    ) -> None:
+        project.configure('[tool.crackerjack.hooks.absent]\ncommand = ["no-such-tool"]\n')
+        assert crackerjack("doctor").exit_code == 2
+        project.configure('[tool.crackerjack]\nworkflow = "fast"\n')
+        assert crackerjack("doctor").exit_code == 0
