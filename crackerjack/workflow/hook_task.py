@@ -64,7 +64,7 @@ class HookTask:
             attempt += 1
             result = self._attempt(attempt)
         self._judge(result)
-        if self._entry.runs and not self._rerun:
+        if self._entry.runs:
             self._run.staleness.looked(
                 Looked(name=self._name, saw=saw, concerns=self._concerned_by, again=self._again)
             )
@@ -190,4 +190,4 @@ class HookTask:
         return self._run.project.concerns(self._entry, changed)
 
     def _again(self, step: OpenStep) -> None:
-        HookTask(step, self._entry, writes=False, rerun_of=self._step_id).queue()
+        HookTask(step, self._entry, writes=False, rerun_of=self._part_of).queue()

@@ -205,3 +205,34 @@ def test_why_imports_are_not_found(crackerjack: CommandLine, project: Project) -
         1,
         "1 import was not found, for the project has no environment of its own (.venv)",
     )
+
+
+def test_a_fix_that_a_later_step_takes_back_is_no_success(
+    crackerjack: CommandLine, project: Project
+) -> None:
+    """The hook that made it has been run again by then, and well: it is once more."""
+    project.write("word.txt", "none\n")
+    project.write(
+        "want",
+        '#!/bin/sh\ngrep -q "$1" word.txt && exit 0\n[ -n "$2" ] || exit 1\necho "$1" > word.txt\n',
+    ).chmod(0o755)
+    for word, strategy in (("yes", "fast"), ("no", "comprehensive")):
+        project.configure(
+            f"[tool.crackerjack.hooks.{word}]\n"
+            f'command = ["./want", "{word}"]\nfix = ["./want", "{word}", "fix"]\n'
+            f'strategy = "{strategy}"\nfiles = ["word.txt"]\n'
+        )
+    # While one thread opens the step in between, the other runs the first hook again.
+    project.configure(
+        "[tool.crackerjack.workflows.own]\nsteps = [\n"
+        '  {action = "run_configuration"},\n'
+        '  {action = "run_fast_hooks", needs = ["configuration"]},\n'
+        '  {action = "run_configuration", name = "between", needs = ["fast_hooks"]},\n'
+        '  {action = "run_comprehensive_hooks", needs = ["between"]},\n]\n'
+    )
+    ran = crackerjack(
+        *("--workflow", "own", "--hook", "yes", "--hook", "no"), *("-j", "2", "--json")
+    )
+    assert (project.root / "word.txt").read_text() == "no\n"
+    assert ran.result_of("yes")["status"] == "failed"
+    assert ran.exit_code == 1
