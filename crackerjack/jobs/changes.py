@@ -43,7 +43,7 @@ def _workflow_started(job: JobState, payload: WorkflowStarted) -> None:
     job.status = JobStatus.RUNNING
     job.workflow = payload.workflow
     job.expected = payload.expected
-    job.hooks = {}
+    job.hooks, job.goes_on = {}, {}
     job.steps = {
         step.step_id: StepState(step_id=step.step_id, action=step.action, needs=step.needs)
         for step in payload.steps
@@ -105,7 +105,10 @@ def _strategy_ended(job: JobState, payload: StrategyEnded) -> None:
 
 
 def _hook_started(job: JobState, payload: HookStarted) -> None:
-    job.hooks.pop((payload.step_id, ""), None)
+    if payload.rerun:
+        job.go_on(payload.step_id, payload.hook)
+    else:
+        job.hooks.pop((payload.step_id, ""), None)
     hook = job.hook(payload.step_id, payload.hook)
     hook.begin(payload.timestamp, payload.expected)
     hook.attempt, hook.rerun = payload.attempt, payload.rerun
@@ -119,9 +122,9 @@ def _hook_ended(job: JobState, payload: HookEnded) -> None:
     hook.findings = max(hook.findings, payload.findings)
     hook.fixed = max(hook.fixed, payload.fixed)
     hook.finish(payload.status, payload.duration, payload.reason)
-    own = [hook for hook in job.hooks.values() if hook.step_id == payload.step_id]
-    ended = sum(hook.status not in {WAITING, RUNNING} for hook in own)
-    job.step(payload.step_id).done = ended / len(own)
+    own = [other for other in job.hooks.values() if other.step_id == hook.step_id]
+    ended = sum(other.status not in {WAITING, RUNNING} for other in own)
+    job.step(hook.step_id).done = ended / len(own)
     job.show_progress()
 
 

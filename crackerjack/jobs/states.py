@@ -219,6 +219,8 @@ class JobState(msgspec.Struct, kw_only=True):
     """By `step_id`, in the order of the plan."""
     hooks: dict[tuple[str, str], HookState] = {}
     """By step_id and name, in the order of their start."""
+    goes_on: dict[tuple[str, str], tuple[str, str]] = {}
+    """Step_id and name of a re-run -> those of the hook in an earlier step that it repeats."""
     coverage: CoverageMeasured | None = None
     exit_code: int | None = None
     """None until the job has ended."""
@@ -238,11 +240,19 @@ class JobState(msgspec.Struct, kw_only=True):
         return self.steps[step_id]
 
     def hook(self, step_id: str, name: str) -> HookState:
-        """The hook of a step; inside a phase without hooks, the phase itself."""
-        found = self.hooks.get((step_id, name)) or self.hooks.get((step_id, ""))
+        """The hook of a step, of an earlier one for a re-run; in a phase without hooks, the phase."""
+        key = self.goes_on.get((step_id, name), (step_id, name))
+        found = self.hooks.get(key) or self.hooks.get((step_id, ""))
         if found is None:
             found = self.hooks[step_id, name] = HookState(name=name, step_id=step_id)
         return found
+
+    def go_on(self, step_id: str, name: str) -> None:
+        """A re-run in this step counts for the hook that it repeats, which ran in an earlier one."""
+        if (step_id, name) not in self.hooks:
+            earlier = next((key for key in reversed(self.hooks) if key[1] == name), None)
+            if earlier is not None:
+                self.goes_on[step_id, name] = earlier
 
     def show_stage(self, step: StepState) -> None:
         """Say that this step is what goes on."""

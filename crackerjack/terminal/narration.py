@@ -154,11 +154,12 @@ class Narration:
         return [[("faint", name), ("", line)] for line in inert_lines(payload.text)]
 
     def _hook_ended(self, payload: HookEnded) -> list[Line]:
-        key = (payload.step_id, payload.hook)
+        hook = self.job.hook(payload.step_id, payload.hook)
+        key = (hook.step_id, payload.hook)
         still_well = payload.rerun and payload.success and self._well.get(key, False)
         self._well[key] = payload.success
-        told = [] if still_well else self._row(self.job.hook(*key))
-        return [*self._rest(*key), *told]
+        told = [] if still_well else self._row(hook)
+        return [*self._rest(payload.step_id, payload.hook), *told]
 
     def _phase_ended(self, payload: PhaseEnded) -> list[Line]:
         name = _PHASES.get(payload.phase, payload.phase)

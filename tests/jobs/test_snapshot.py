@@ -169,6 +169,23 @@ def test_a_hook_that_runs_again_starts_over(again: dict[str, object]) -> None:
     assert ruff.duration == 0.75
 
 
+def test_a_hook_that_is_run_again_in_a_later_step_counts_once() -> None:
+    run = SampleRun().begin().strategy(FAST, ["ruff-check"]).hook(FAST, "ruff-check")
+    run.found(finding("ruff-check", line=1), finding("ruff-check", line=2))
+    run.fixed(FAST, "ruff-check", "src/app.py")
+    run.hook_ended(FAST, "ruff-check", HookStatus.FAILED, findings=2, fixed=1, duration=0.5)
+    run.strategy_ended(FAST).phase(CLEANING).hook(CLEANING, "ruff-check", rerun=True)
+    run.found(finding("ruff-check", line=2, step_id=CLEANING))
+    run.hook_ended(CLEANING, "ruff-check", HookStatus.FAILED, findings=1, duration=0.25, rerun=True)
+    run.phase_ended(CLEANING)
+    snapshot = of(run)
+    assert [name for _, name in snapshot.hooks] == ["ruff-check", ""]
+    ruff = hook(snapshot, "ruff-check")
+    assert (ruff.step_id, ruff.findings, ruff.fixed, ruff.duration) == (FAST, 1, 1, 0.75)
+    assert snapshot.counts()["findings"] == 1
+    assert hook(snapshot, "cleaning").status == "passed"
+
+
 def test_tests_that_run_again_count_once() -> None:
     run = SampleRun().begin(tests=True).phase(TESTS).hook(TESTS, "pytest").collected(2)
     run.test("t.py::a", "failed").test("t.py::b", "error")
