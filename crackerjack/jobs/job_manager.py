@@ -116,8 +116,9 @@ class JobManager:
         Raises :exc:`UnknownJob`.
         """
         asked = self._log.request_cancel(job_id)
-        if asked and job_id in self._running:
-            self._running[job_id].stop("cancelled")
+        job = self._running.get(job_id)  # whose thread may take it out at any moment
+        if asked and job is not None:
+            job.stop("cancelled")
         return asked
 
     def entry(self, job_id: JobId) -> JobEntry:
@@ -223,7 +224,7 @@ class JobManager:
                 job.note = run.project.trouble
         except StoreError as error:
             job.trouble = error
-        except OSError as error:  # no process, thread or descriptor is left to begin with
+        except (OSError, RuntimeError) as error:  # no process, descriptor or thread is left
             self._could_not_begin(job, error)
         finally:
             self._running.pop(job.job_id, None)
@@ -231,7 +232,7 @@ class JobManager:
             kept = job.trouble is None or exit_code is not ExitCode.PASSED
             job.end(exit_code if kept else ExitCode.USAGE)
 
-    def _could_not_begin(self, job: Job, error: OSError) -> None:
+    def _could_not_begin(self, job: Job, error: OSError | RuntimeError) -> None:
         ended = WorkflowEnded(
             success=False,
             duration=0.0,
