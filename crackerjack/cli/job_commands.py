@@ -37,17 +37,19 @@ def jobs(arguments: argparse.Namespace) -> int:
     if arguments.status and arguments.status not in list(JobStatus):
         raise UsageError(f"no status {arguments.status!r}; there are: {', '.join(JobStatus)}")
     project = None if arguments.all else find_project(arguments.project)
+    limit = int(arguments.limit)
+    most = sys.maxsize if arguments.status else limit
     with open_container(os.environ) as container:
         manager = container.jobs
         rows = [
             listing.job_line(entry, manager.terminal_event(entry))
-            for entry in manager.entries(project=project)
+            for entry in manager.entries(project=project, limit=most)
         ]
     wanted = [row for row in rows if arguments.status in {None, row.status}]
-    wanted = wanted[: int(arguments.limit)]
+    wanted = wanted[:limit]
     if arguments.json:
         print_json([msgspec.to_builtins(row) for row in wanted])
-    elif arguments.limit:
+    elif limit:
         screen = person()
         text = listing.render(
             wanted, now=time.time(), width=screen.size().columns, look=screen.look

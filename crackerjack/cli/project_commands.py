@@ -171,7 +171,7 @@ def _checks(arguments: argparse.Namespace) -> Iterator[Check]:
     directory = state_dir(os.environ)
     try:
         with open_container(os.environ) as container:
-            count = len(container.jobs.entries())
+            count = len(container.jobs.entries(limit=sys.maxsize))
             # Changes nothing, and needs all that a change does.
             container.log.renew_lease(JobId("doctor"), owner="doctor", expires=0.0)
         with closing(UndoStore(directory)) as undo:

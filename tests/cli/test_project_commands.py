@@ -1,7 +1,12 @@
 """The commands about a project."""
 
 import json
+import time
 
+from crackerjack.events.log import JobHeader
+from crackerjack.events.sqlite_log import SqliteEventLog
+from crackerjack.jobs.process_identity import this_process
+from crackerjack.types import JobId
 from tests.cli.command_line import CommandLine, Project
 
 
@@ -64,3 +69,28 @@ class TestTheHooksAreThoseOfTheDefaultWorkflow:
         assert crackerjack("doctor").exit_code == 2
         project.configure('[tool.crackerjack]\nworkflow = "fast"\n')
         assert crackerjack("doctor").exit_code == 0
+
+
+def test_no_job_is_left_out_where_there_are_many(
+    crackerjack: CommandLine, project: Project
+) -> None:
+    many = 1001
+    log = SqliteEventLog(crackerjack.state_dir / "store.db")
+    for number in range(many):
+        header = JobHeader(
+            job_id=JobId(f"job{number}"),
+            project=str(project.root),
+            workflow="standard",
+            created=time.time(),
+            owner=this_process(),
+        )
+        log.create_job(header, time.time() + 600)
+    log.close()
+    listed = json.loads(crackerjack("jobs", "--limit", "2000", "--json").stdout)
+    assert (len(listed), listed[0]["job_id"]) == (many, "job1000")
+    assert len(json.loads(crackerjack("jobs", "--limit", "2", "--json").stdout)) == 2
+    queued = json.loads(
+        crackerjack("jobs", "--status", "queued", "--limit", "2000", "--json").stdout
+    )
+    assert len(queued) == many
+    assert f"({many} jobs)" in crackerjack("doctor").stdout
