@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from crackerjack.jobs.process_identity import identity_of
 from tests.cli.command_line import CommandLine, Project
 
 SECONDS = 30.0  # for something to happen, on a machine however busy
@@ -39,11 +40,7 @@ def wait_until(condition: Callable[[], Any]) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    try:
-        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    except FileNotFoundError:
-        return False
-    return state != "Z"
+    return identity_of(pid) is not None
 
 
 def started(crackerjack: CommandLine, slow: Path, *arguments: str) -> "subprocess.Popen[str]":
