@@ -1,7 +1,8 @@
 """JUnit XML, in the shape that CI systems share: tests and hooks as test cases.
 
 A suite per hook. For pytest its cases are the tests; for any other hook each finding is a failed
-case, and a hook that found nothing is one case that passed.
+case, and a hook that found nothing is one case that passed. A note is no finding: it is the output of
+a case that passed.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ def _cases(hook: HookState) -> Iterator[ET.Element]:
 def _speaks_for_itself(hook: HookState) -> bool:
     """Whether the cases of its tests and findings say how it ended."""
     if hook.status == HookStatus.FAILED:
-        return bool(hook.diagnostics) or any(hook.outcomes.get(outcome) for outcome in FAILING)
+        return bool(hook.findings) or any(hook.outcomes.get(outcome) for outcome in FAILING)
     if hook.status in BROKEN or hook.status == STOPPED:
         return False
     return bool(hook.tests or hook.diagnostics)
@@ -82,10 +83,12 @@ def _finding(found: DiagnosticFound) -> ET.Element:
         case.set("file", _legal(found.path))
     if found.line is not None:
         case.set("line", str(found.line))
-    failure = ET.SubElement(
-        case, "failure", message=_legal(found.message), type=_legal(found.severity)
-    )
-    failure.text = _legal(f"{place}: {found.code} {found.message}" if place else found.message)
+    text = _legal(f"{place}: {found.code} {found.message}" if place else found.message)
+    if found.severity == "note":
+        ET.SubElement(case, "system-out").text = text
+    else:
+        message, kind = _legal(found.message), _legal(found.severity)
+        ET.SubElement(case, "failure", message=message, type=kind).text = text
     return case
 
 

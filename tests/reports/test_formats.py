@@ -179,6 +179,18 @@ def test_junit_tells_a_failure_that_no_finding_tells() -> None:
     assert (suite.get("tests"), suite.get("errors")) == ("2", "1")
 
 
+def test_junit_fails_nothing_for_a_note() -> None:
+    run = SampleRun().begin().strategy(COMPREHENSIVE, ["mypy", "pyright"])
+    for hook, status in (("mypy", HookStatus.PASSED), ("pyright", HookStatus.FAILED)):
+        run.hook(COMPREHENSIVE, hook).found(finding(hook, severity="note"))
+        run.hook_ended(COMPREHENSIVE, hook, status)
+    suites = junit(run.end(EventType.WORKFLOW_FAILED))
+    assert (suites["mypy"].get("tests"), suites["mypy"].get("failures")) == ("1", "0")
+    assert suites["mypy"][0][0].tag == "system-out"
+    # It failed for another reason than its note, and that is told.
+    assert (suites["pyright"].get("tests"), suites["pyright"].get("failures")) == ("2", "1")
+
+
 def test_junit_holds_hostile_text() -> None:
     text = FORMATS["junit"](of(hostile_run()))
     assert "\x1b" not in text
