@@ -292,13 +292,13 @@ class JobManager:
             cancel=job.cancellation,
         )
 
-    def _await_turn(self, run: Run, lock: ProjectLock) -> None:
-        lock.acquire(
+    def _await_turn(self, run: Run, lock: ProjectLock) -> bool:
+        return lock.acquire(
             exclusive=not run.config.check,
             holder=f"job {run.job_id}",
             on_wait=lambda holder: run.publish(
                 EventType.JOB_QUEUED,
                 JobQueued(reason=f"waiting for {holder or 'another run'} on the same project"),
             ),
-            cancelled=lambda: run.cancel.is_set,
+            cancelled=lambda: run.cancel.is_set or bool(run.out_of_time()),
         )

@@ -95,12 +95,22 @@ class Run:
 
     def limit(self, step: Step, step_started: float, own: Limit) -> Limit:
         """The nearest of the run's, the workflow's, the step's and one's own limit."""
-        now = time.monotonic()
-        limits = [own, Limit(self.started + self.config.timeout - now, "the run")]
-        if self.workflow.timeout is not None:
-            limits.append(Limit(self.started + self.workflow.timeout - now, "the workflow"))
+        limits = [own, self._whole_limit()]
         if step.timeout is not None:
-            limits.append(Limit(step_started + step.timeout - now, f"step {step.name}"))
+            left = step_started + step.timeout - time.monotonic()
+            limits.append(Limit(left, f"step {step.name}"))
+        return min(limits, key=lambda limit: limit.seconds)
+
+    def out_of_time(self) -> str:
+        """Whose time is over, the run's or the workflow's; empty while there is some left."""
+        limit = self._whole_limit()
+        return limit.said_by if limit.seconds <= 0 else ""
+
+    def _whole_limit(self) -> Limit:
+        spent = time.monotonic() - self.started
+        limits = [Limit(self.config.timeout - spent, "the run")]
+        if self.workflow.timeout is not None:
+            limits.append(Limit(self.workflow.timeout - spent, "the workflow"))
         return min(limits, key=lambda limit: limit.seconds)
 
     def expected(self, name: str) -> float | None:

@@ -40,10 +40,11 @@ class WorkflowRunner:
     """The door of the workflow floor: whatever happens inside ends in one terminal event."""
 
     def __init__(
-        self, run: Run, *, await_turn: Callable[[Run], None], writes_over: Callable[[], None]
+        self, run: Run, *, await_turn: Callable[[Run], bool], writes_over: Callable[[], None]
     ) -> None:
         """`await_turn` returns when this run may begin: no other writes to the project, and none reads
-        if this one writes. `writes_over` is called when this run will write no more.
+        if this one writes. It returns False when the run may not, being interrupted or out of time.
+        `writes_over` is called when this run will write no more.
         """
         self._run = run
         self._await_turn = await_turn
@@ -54,10 +55,13 @@ class WorkflowRunner:
         run = self._run
         self._announce()
         try:
-            self._await_turn(run)
-            if not run.cancel.is_set:
+            may_begin = self._await_turn(run)
+            if may_begin and not run.cancel.is_set:
                 self._work()
             verdict = judge(run.parts(), nothing_to_do=self._nothing_to_do())
+            if not may_begin:
+                reason = f"{run.out_of_time()} was out of time before its turn on this project came"
+                verdict = self._broken(ExitCode.TOOL, reason)
         except CrackerjackError as error:
             verdict = self._broken(ExitCode.USAGE, str(error))
         except Exception as error:  # noqa: BLE001 - the door: it is told to the log, with its trace

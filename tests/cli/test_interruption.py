@@ -158,6 +158,23 @@ def test_a_writing_run_waits_for_the_one_before_and_says_so(
     assert json.loads(rest.splitlines()[-1])["event_type"] == "workflow_completed"
 
 
+def test_a_run_waits_for_another_no_longer_than_its_own_time(
+    crackerjack: CommandLine, slow: Path
+) -> None:
+    first = started(crackerjack, slow)
+    second = crackerjack("--skip-hooks", "--json", "--timeout", "0.5")
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=SECONDS)
+    assert second.exit_code == 3
+    assert [event["event_type"] for event in second.events] == [
+        "workflow_session_initializing",
+        "job_queued",
+        "workflow_failed",
+    ]
+    reason = "the run was out of time before its turn on this project came"
+    assert second.events[-1]["data"]["reason"] == reason
+
+
 def test_a_line_of_a_tool_is_an_event_at_once(crackerjack: CommandLine, slow: Path) -> None:
     process = started(crackerjack, slow, "--json")
     assert process.stdout is not None
