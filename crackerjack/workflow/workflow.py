@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Final
 
 import msgspec
@@ -108,7 +108,7 @@ def select_workflow(config: Config, options: RunOptions) -> Workflow:
     if options.tests and not any(step.action is Action.RUN_TEST_WORKFLOW for step in steps):
         others = tuple(step.name for step in steps)
         steps.append(msgspec.structs.replace(_TESTS, name=_unused("tests", others), needs=others))
-    return msgspec.structs.replace(workflow, steps=_numbered(steps))
+    return msgspec.structs.replace(workflow, steps=_numbered(steps, workflow.steps))
 
 
 def _unused(name: str, names: Collection[str]) -> str:
@@ -131,9 +131,13 @@ def _wanted(step: Step, options: RunOptions) -> bool:
             return options.tests or not (narrowed or options.hooks)
 
 
-def _numbered(steps: list[Step]) -> tuple[Step, ...]:
-    """Give the steps their ids, and let them need only what is there."""
+def _numbered(steps: list[Step], planned: Collection[Step]) -> tuple[Step, ...]:
+    """Give the steps their ids, and let them need only what is there.
+
+    For a step of `planned` that was left out stands what that one needs: the order stays.
+    """
     names = {step.name for step in steps}
+    left_out = {step.name: step.needs for step in planned if step.name not in names}
     count: Counter[Action] = Counter()
     numbered: list[Step] = []
     for step in steps:
@@ -142,10 +146,22 @@ def _numbered(steps: list[Step]) -> tuple[Step, ...]:
             msgspec.structs.replace(
                 step,
                 step_id=f"{step.action}_{count[step.action]:03}",
-                needs=tuple(name for name in step.needs if name in names),
+                needs=tuple(
+                    name
+                    for name in dict.fromkeys(_still_needed(step.needs, left_out))
+                    if name in names
+                ),
             )
         )
     return tuple(numbered)
+
+
+def _still_needed(needs: Iterable[str], left_out: Mapping[str, tuple[str, ...]]) -> Iterator[str]:
+    for name in needs:
+        if name in left_out:
+            yield from _still_needed(left_out[name], left_out)
+        else:
+            yield name
 
 
 def _own(key: str, table: WorkflowTable) -> Workflow:
@@ -170,12 +186,14 @@ def _own(key: str, table: WorkflowTable) -> Workflow:
         )
     _check_names(where, steps)
     if not any(step.action is Action.RUN_CONFIGURATION for step in steps):
-        steps = [_CONFIG, *(_after_config(step) for step in steps)]
+        first = _unused(_CONFIG.name, tuple(step.name for step in steps))
+        config = msgspec.structs.replace(_CONFIG, name=first)
+        steps = [config, *(_after(first, step) for step in steps)]
     return Workflow(key=key, title=table.title or key, steps=tuple(steps), timeout=table.timeout)
 
 
-def _after_config(step: Step) -> Step:
-    return msgspec.structs.replace(step, needs=(_CONFIG.name, *step.needs))
+def _after(first: str, step: Step) -> Step:
+    return msgspec.structs.replace(step, needs=(first, *step.needs))
 
 
 def _check_names(where: str, steps: list[Step]) -> None:

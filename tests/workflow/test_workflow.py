@@ -81,3 +81,25 @@ def test_a_workflow_that_cannot_run_is_explained(tmp_path: Path, steps: str, pro
     config = config_of(tmp_path, f"[tool.crackerjack.workflows.mine]\nsteps = {steps}\n")
     with pytest.raises(ConfigError, match=problem):
         select_workflow(config, RunOptions(workflow="mine"))
+
+
+CHAIN = """
+[tool.crackerjack.workflows.chain]
+steps = [
+    { action = "run_fast_hooks", name = "config" },
+    { action = "run_comprehensive_hooks", name = "middle", needs = ["config"] },
+    { action = "run_test_workflow", name = "last", needs = ["middle"] },
+]
+"""
+
+
+def test_a_step_waits_for_what_a_step_that_was_left_out_needs(tmp_path: Path) -> None:
+    options = RunOptions(workflow="chain", fast=True, tests=True)
+    fast, last = select_workflow(config_of(tmp_path, CHAIN), options).steps[1:]
+    assert (last.name, set(last.needs) - set(fast.needs)) == ("last", {fast.name})
+
+
+def test_a_step_of_any_name_is_another_than_the_configuration(tmp_path: Path) -> None:
+    steps = select_workflow(config_of(tmp_path, CHAIN), RunOptions(workflow="chain")).steps
+    assert len({step.name for step in steps}) == len(steps) == 4
+    assert steps[1].needs == (steps[0].name,)
