@@ -66,11 +66,12 @@ async def stream(
     while not follower.finished:
         reason = ""
         try:
-            async with follower.connect() as socket:
+            # After a failure in small messages: of a large one that is cut off, nothing would be left.
+            async with follower.connect(batch=not failures) as socket:
                 on_state(State(connected=True, reason="", retry_in=0.0))
-                failures = 0
                 async for message in socket:
                     for event in follower.take(message):
+                        failures = 0
                         yield event
             follower.ended(socket.close_code, socket.close_reason or "")
             reason = socket.close_reason or "the server closed the connection"
@@ -97,7 +98,7 @@ async def snapshot(url: str, job_id: str, *, token: str = "") -> dict[str, Any]:
     """What the job is now: the `data` of the message ``job_snapshot``. Raises as :func:`stream`."""
     follower = _Follower(url, job_id, None, (), token)
     try:
-        async with follower.connect() as socket:
+        async with follower.connect(batch=False) as socket:
             message: dict[str, Any] = msgspec.json.decode(await socket.recv())
     except ConnectionClosed as closed:
         code, reason = (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (1006, "lost")
@@ -125,8 +126,8 @@ class _Follower:
         self._token = token
         self._base = _websocket_url(url)
 
-    def connect(self) -> connect:
-        query: dict[str, object] = {"batch": 1}
+    def connect(self, *, batch: bool) -> connect:
+        query: dict[str, object] = {"batch": int(batch)}
         if self._cursor is not None:
             query["since"] = self._cursor
         if self._types:

@@ -67,6 +67,7 @@ def create_websocket_app(
         feeds=feeds,
         snapshots=snapshots,
         admission=admission,
+        metrics=metrics,
         live=bridge is not None,
         roots=roots,
     )
@@ -83,6 +84,7 @@ def create_websocket_app(
             bridge, admission, jobs, snapshots.message, on_refusal=metrics.refused
         )
         register_websocket_routes(app, handler)
+        metrics.connections.labels("websocket").set_function(bridge.get_active_connections)
     return app
 
 

@@ -6,7 +6,7 @@ import time
 from collections import Counter as Tally
 from typing import Final
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
 from crackerjack.events.event import WorkflowEvent
 
@@ -41,6 +41,12 @@ class Metrics:
             "crackerjack_closes",
             "WebSocket connections that this server ended, by close code.",
             ["code"],
+            registry=self.registry,
+        )
+        self.connections: Final = Gauge(
+            "crackerjack_connections",
+            "Clients that follow events, by transport.",
+            ["transport"],
             registry=self.registry,
         )
         self._refused = Counter(

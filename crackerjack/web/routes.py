@@ -30,6 +30,7 @@ from crackerjack.reports.listing import JobLine, job_line
 from crackerjack.types import JobId, JobStatus, parse_job_id
 from crackerjack.web.admission import Admission
 from crackerjack.web.feed import Feed, Feeds
+from crackerjack.web.metrics import Metrics
 from crackerjack.web.page import Selection
 from crackerjack.web.problems import TooLarge, explain, problem
 from crackerjack.web.snapshots import Snapshots
@@ -57,6 +58,7 @@ class JobRoutes:
         feeds: Feeds,
         snapshots: Snapshots,
         admission: Admission,
+        metrics: Metrics,
         live: bool,
         roots: Sequence[str],
     ) -> None:
@@ -65,6 +67,7 @@ class JobRoutes:
         self._feeds = feeds
         self._snapshots = snapshots
         self._admission = admission
+        self._metrics = metrics
         self._live = live
         self._roots = [os.path.realpath(root) for root in roots]
 
@@ -144,7 +147,7 @@ class JobRoutes:
             return problem(503, "this server has no live stream: poll the events instead")
         if feed.ended and since >= feed.head:
             return Response(status_code=204)  # tells an EventSource not to come back
-        return EventStream(feed, since, selection)
+        return EventStream(feed, since, selection, self._metrics.connections.labels("sse"))
 
     async def _page(
         self, request: Request, feed: Feed, since: int, selection: Selection

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
+from prometheus_client import Gauge
 from starlette.responses import Response
 
 from crackerjack.errors import StoreError
@@ -23,7 +24,7 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, feed: Feed, since: int, selection: Selection) -> None:
+    def __init__(self, feed: Feed, since: int, selection: Selection, open_streams: Gauge) -> None:
         super().__init__(
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
             media_type=self.media_type,
@@ -32,16 +33,18 @@ class EventStream(Response):
         self._feed = feed
         self._cursor = since
         self._selection = selection
+        self._open_streams = open_streams
 
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        streaming = asyncio.create_task(self._stream(send))
-        leaving = asyncio.create_task(_left(receive))
-        try:
-            await asyncio.wait({streaming, leaving}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            for task in (streaming, leaving):
-                task.cancel()
-            await asyncio.gather(streaming, leaving, return_exceptions=True)
+        with self._open_streams.track_inprogress():
+            streaming = asyncio.create_task(self._stream(send))
+            leaving = asyncio.create_task(_left(receive))
+            try:
+                await asyncio.wait({streaming, leaving}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for task in (streaming, leaving):
+                    task.cancel()
+                await asyncio.gather(streaming, leaving, return_exceptions=True)
 
     async def _stream(self, send: Send) -> None:
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}

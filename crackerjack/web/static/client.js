@@ -52,19 +52,18 @@
         return;
       }
       cursor = event.seq;
+      failures = 0;
       settings.onEvent(event);
     }
 
     function open() {
-      const query = new URLSearchParams({ since: String(cursor), batch: '1' });
+      // After a failure in small messages: of a large one that is cut off, nothing would be left.
+      const query = new URLSearchParams({ since: String(cursor), batch: failures ? '0' : '1' });
       if (filtered) query.set('types', settings.types.join(','));
       const address = `${base}/ws/progress/${encodeURIComponent(jobId)}?${query}`;
       const protocols = settings.token ? ['crackerjack', `crackerjack.bearer.${settings.token}`] : [];
       socket = new Socket(address, protocols);
-      socket.onopen = () => {
-        failures = 0;
-        settings.onState({ connected: true, reason: '', retryIn: 0 });
-      };
+      socket.onopen = () => settings.onState({ connected: true, reason: '', retryIn: 0 });
       socket.onmessage = (message) => [].concat(JSON.parse(message.data)).forEach(take);
       socket.onerror = () => {}; // a close event follows
       socket.onclose = (closed) => {

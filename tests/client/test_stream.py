@@ -1,0 +1,322 @@
+"""The Python client, the command line's and the JavaScript one, across everything that can happen."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from urllib.parse import quote
+
+import httpx
+import pytest
+from websockets.sync.server import ServerConnection, serve
+
+from crackerjack.client import State, snapshot, stream
+from crackerjack.errors import ServerRefused, ServerUnreachable, StreamBroken, UsageError
+from crackerjack.events.event import WorkflowEvent
+from tests.web.serving import SECONDS, Writer, serving
+
+CLIENT_JS = Path(__file__).parents[2] / "crackerjack" / "web" / "static" / "client.js"
+
+
+@pytest.fixture
+def writer() -> Iterator[Writer]:
+    writer = Writer()
+    yield writer
+    writer.close()
+
+
+def collected(url: str, job_id: str, since: int = 0, **options: object) -> list[WorkflowEvent]:
+    """Every event of the stream; it must end."""
+
+    async def collect() -> list[WorkflowEvent]:
+        async with asyncio.timeout(SECONDS):
+            return [event async for event in stream(url, job_id, since, **options)]  # type: ignore[arg-type]
+
+    return asyncio.run(collect())
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
+def test_the_whole_log_and_the_rest_of_it(writer: Writer) -> None:
+    job_id = writer.job()
+    writer.publish(job_id, 700)
+    writer.end(job_id)
+    with serving() as server:
+        events = collected(server.http, job_id)
+        assert [event.to_json() for event in events] == writer.events(job_id)
+        assert [event.seq for event in collected(server.http, job_id, 699)] == [700, 701]
+        only = collected(server.http, job_id, types=["hook_*"])
+        assert {event.event_type for event in only} == {"hook_output"}
+        assert asyncio.run(snapshot(server.http, job_id))["status"] == "completed"
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_a_server_that_is_restarted_loses_nothing(writer: Writer, how: int) -> None:
+    job_id = writer.job()
+    writer.publish(job_id, 5)
+    port = free_port()
+    states: list[State] = []
+    got: list[WorkflowEvent] = []
+
+    async def follow(reached: dict[int, threading.Event]) -> None:
+        async with asyncio.timeout(2 * SECONDS):
+            url = f"http://127.0.0.1:{port}"
+            async for event in stream(url, job_id, on_state=states.append):
+                got.append(event)
+                if event.seq in reached:
+                    reached[event.seq].set()
+
+    reached = {5: threading.Event(), 10: threading.Event()}
+    with serving(port=port) as first:
+        following = threading.Thread(target=lambda: asyncio.run(follow(reached)))
+        following.start()
+        assert reached[5].wait(SECONDS)
+        first.stop(how)
+    writer.publish(job_id, 5)
+    with serving(port=port):
+        assert reached[10].wait(SECONDS)
+        writer.end(job_id)
+        following.join()
+    assert [event.to_json() for event in got] == writer.events(job_id)
+    assert [state.connected for state in states][0 :: len(states) - 1] == [True, True]
+    assert not all(state.connected for state in states)
+
+
+def pump(source: socket.socket, target: socket.socket, room: int) -> None:
+    """Pass on so many bytes in small pieces, then cut both ways."""
+    with suppress(OSError):
+        while room > 0 and (data := source.recv(min(room, 300))):
+            target.sendall(data)
+            room -= len(data)
+    for end in (source, target):
+        with suppress(OSError):
+            end.shutdown(socket.SHUT_RDWR)
+
+
+@contextmanager
+def cutting_proxy(port: int, after: int) -> Iterator[str]:
+    """A way to the server that is cut after so many bytes of an answer, again and again."""
+
+    def accept() -> None:
+        with suppress(OSError):
+            while True:
+                client, _ = listener.accept()
+                server = socket.create_connection(("127.0.0.1", port))
+                ends.extend((client, server))
+                for source, target, room in ((client, server, 1 << 30), (server, client, after)):
+                    threading.Thread(target=pump, args=(source, target, room), daemon=True).start()
+
+    ends: list[socket.socket] = []
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        threading.Thread(target=accept, daemon=True).start()
+        try:
+            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            for end in ends:
+                end.close()
+
+
+def test_a_connection_that_is_cut_again_and_again(writer: Writer) -> None:
+    job_id = writer.job()
+    writer.publish(job_id, 30)
+    writer.end(job_id)
+    with serving() as server, cutting_proxy(server.port, 9000) as url:
+        events = collected(url, job_id)
+    assert [event.to_json() for event in events] == writer.events(job_id)
+
+
+@contextmanager
+def telling(*messages: str, code: int = 1000) -> Iterator[str]:
+    """A server that tells each client the same, right or wrong."""
+
+    def tell(connection: ServerConnection) -> None:
+        for message in messages:
+            connection.send(message)
+        connection.close(code, "told")
+
+    with serve(tell, "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.socket.getsockname()[1]}"
+        server.shutdown()
+        thread.join()
+
+
+def told(seq: int, event_type: str = "workflow_session_ready") -> str:
+    return json.dumps(
+        {
+            "event_type": event_type,
+            "data": {"timestamp": 1.0},
+            "timestamp": 1.0,
+            "job_id": "job123",
+            "seq": seq,
+        }
+    )
+
+
+def test_a_hole_is_never_passed_over() -> None:
+    with telling(told(1), told(3)) as url, pytest.raises(StreamBroken) as broken:
+        collected(url, "job123")
+    assert (broken.value.seq, broken.value.found) == (1, 3)
+
+
+def test_what_came_before_does_not_come_again() -> None:
+    snapshot_message = told(9, "job_snapshot")
+    with telling(snapshot_message, told(1), f"[{told(1)},{told(2)}]", told(2), told(3)) as url:
+        assert [event.seq for event in collected(url, "job123")] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("code", [1008, 4400, 4404, 4410])
+def test_refused_for_good(code: int) -> None:
+    with telling(code=code) as url, pytest.raises(ServerRefused) as refused:
+        collected(url, "job123")
+    assert refused.value.code == code
+
+
+def test_addresses_where_no_server_is() -> None:
+    with pytest.raises(ServerUnreachable):
+        collected(f"http://127.0.0.1:{free_port()}", "job123")
+    for url in ("ftp://127.0.0.1", "http://", "nonsense://"):
+        with pytest.raises(UsageError):
+            collected(url, "job123")
+    with serving(CRACKERJACK_TOKEN="sesame") as server:
+        with pytest.raises(ServerRefused, match="CRACKERJACK_TOKEN"):
+            collected(server.http, "job123")
+        with pytest.raises(ServerRefused, match="401"):
+            collected(server.http, "job123", token="wrong")
+
+
+def crackerjack(*arguments: str) -> subprocess.CompletedProcess[str]:
+    argv = [sys.executable, "-m", "crackerjack", *arguments]
+    ran = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=2 * SECONDS)
+    assert "Traceback" not in ran.stderr
+    return ran
+
+
+class TestCommandLine:
+    @pytest.fixture
+    def ended(self, writer: Writer) -> str:
+        job_id = writer.job()
+        writer.publish(job_id, 4)
+        writer.end(job_id)
+        return job_id
+
+    def test_watch_and_events(self, ended: str, writer: Writer) -> None:
+        here = crackerjack("watch", ended)
+        assert (here.returncode, "Workflow completed" in here.stdout) == (0, True)
+        with serving() as server:
+            there = crackerjack("watch", ended, "--url", server.http)
+            lines = crackerjack("events", ended, "--follow", "--url", server.http)
+        assert (there.returncode, there.stdout) == (0, here.stdout)
+        assert lines.stdout.encode().splitlines() == writer.events(
+            writer.log.jobs()[0].header.job_id
+        )
+
+    @pytest.mark.parametrize(
+        ("arguments", "words"),
+        [
+            (["watch", "unknown"], "no job unknown"),
+            (["watch", "job123", "--url", "http://127.0.0.1:1"], "no crackerjack server answers"),
+            (["watch", "job123", "--url", "ftp://x"], "not the address of a server"),
+            (["watch", "--url", "http://127.0.0.1:1"], "name the JOB"),
+            (["events", "job123", "--url", "http://127.0.0.1:1"], "--follow"),
+        ],
+    )
+    def test_mistakes(self, arguments: list[str], words: str) -> None:
+        ran = crackerjack(*arguments)
+        assert (ran.returncode, words in ran.stderr) == (2, True), ran.stderr
+
+    def test_leaving_leaves_the_job_running(self, writer: Writer) -> None:
+        job_id = writer.job()
+        writer.publish(job_id, 1)
+        argv = [sys.executable, "-m", "crackerjack", "watch", job_id]
+        with subprocess.Popen(
+            argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as watching:
+            assert watching.stdout is not None
+            watching.stdout.readline()
+            watching.send_signal(signal.SIGINT)
+            _, said = watching.communicate(timeout=SECONDS)
+        assert (watching.returncode, "the job goes on" in said) == (130, True)
+        assert not writer.log.job(job_id).cancel_requested
+
+
+NODE_WS = "import m from 'node:module'; globalThis.WebSocket = m.createRequire('/')('ws');"
+NODE = """
+const { stream } = require(process.argv[2]);
+const [url, job] = process.argv.slice(3);
+stream(url, job, {
+  onEvent: (event) => console.log(event.seq),
+  onState: (state) => console.error(JSON.stringify(state)),
+  onEnd: (error) => { console.log(error ? String(error) : 'ended'); process.exit(0); },
+});
+"""
+
+
+def node() -> list[str]:
+    """Node.js with a WebSocket: its own from version 22 on, or the package `ws` where it is found."""
+    found = shutil.which("node")
+    has = "process.exit(typeof WebSocket === 'undefined' ? 1 : 0)"
+    ws = "globalThis.WebSocket = require('ws')"
+    if found is None:
+        pytest.skip("no node here")
+    if not subprocess.run([found, "-e", has], check=False).returncode:
+        return [found]
+    if subprocess.run([found, "-e", ws], check=False, capture_output=True).returncode:
+        pytest.skip("node has no WebSocket, and the package ws is not found (see NODE_PATH)")
+    return [found, "--import", f"data:text/javascript,{quote(NODE_WS)}"]
+
+
+def test_javascript_across_a_restart(writer: Writer, tmp_path: Path) -> None:
+    script = tmp_path / "follow.js"
+    script.write_text(NODE)
+    job_id = writer.job()
+    writer.publish(job_id, 3)
+    port = free_port()
+    argv = [*node(), str(script), str(CLIENT_JS), f"http://127.0.0.1:{port}", job_id]
+    with serving(port=port) as first:
+        following = subprocess.Popen(
+            argv, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )
+        assert following.stdout is not None
+        said = [following.stdout.readline() for _ in range(3)]
+        first.stop(signal.SIGKILL)
+    writer.publish(job_id, 3)
+    with following, serving(port=port):
+        said += [following.stdout.readline() for _ in range(3)]
+        writer.end(job_id)
+        said += following.stdout.readlines()
+    assert said == [*(f"{seq}\n" for seq in range(1, 8)), "ended\n"]
+
+
+def test_breaking_off_closes_the_connection(writer: Writer) -> None:
+    job_id = writer.job()
+    writer.publish(job_id, 3)
+
+    async def first(url: str) -> int:
+        events = stream(url, job_id)
+        async for event in events:
+            await events.aclose()  # type: ignore[attr-defined]
+            return event.seq
+        return 0
+
+    with serving() as server:
+        assert asyncio.run(first(server.http)) == 1
+        deadline = time.monotonic() + SECONDS
+        while 'transport="websocket"} 0.0' not in httpx.get(f"{server.http}/metrics").text:
+            assert time.monotonic() < deadline
+            time.sleep(0.02)
