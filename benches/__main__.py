@@ -7,7 +7,7 @@ import sys
 
 from benches.paired import machine
 
-BENCHES = ("checks", "noop", "startup", "output", "events")
+BENCHES = ("checks", "noop", "startup", "output", "events", "stream")
 
 
 def main() -> None:

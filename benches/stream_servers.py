@@ -1,0 +1,160 @@
+"""The servers that fan events out: ours and its peers. ``python -m benches.stream_servers KIND PORT``.
+
+Each reads commands from stdin and answers each with a line: ``burst N`` publishes N events,
+``pace N RATE`` so many a second, ``rss`` tells the resident KiB.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+JOB: Final = "bench"
+
+
+def event(seq: int) -> dict[str, Any]:
+    """What our own events look like, for servers that do not have them."""
+    now = time.time()
+    data = {
+        "timestamp": now,
+        "step_id": "run_fast_hooks_001",
+        "hook": "ruff-check",
+        "path": "src/package/module.py",
+        "line": 120,
+        "column": 17,
+        "code": "E501",
+        "severity": "error",
+        "message": "Line too long",
+        "fixable": False,
+        "fingerprint": "0123456789abcdef01234567",
+    }
+    return {
+        "event_type": "diagnostic_found",
+        "data": data,
+        "timestamp": now,
+        "job_id": JOB,
+        "seq": seq,
+    }
+
+
+def obey(publish: Callable[[int], None]) -> None:
+    """Publish as stdin says, on a thread of its own, until it ends."""
+
+    def read() -> None:
+        seq = 0
+        for line in sys.stdin:
+            word, *numbers = line.split()
+            answer = "done"
+            if word == "burst":
+                for _ in range(int(numbers[0])):
+                    publish(seq := seq + 1)
+            elif word == "pace":
+                started = time.perf_counter()
+                for number in range(int(numbers[0])):
+                    time.sleep(max(0.0, started + number / float(numbers[1]) - time.perf_counter()))
+                    publish(seq := seq + 1)
+            elif word == "rss":
+                with open("/proc/self/statm") as file:
+                    answer = str(int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024)
+            print(answer, flush=True)
+        os._exit(0)
+
+    threading.Thread(target=read, daemon=True).start()
+
+
+def crackerjack(port: int) -> None:
+    """Ours, publishing in its own process, every event committed."""
+    from crackerjack.container import open_container
+    from crackerjack.events.log import JobHeader
+    from crackerjack.events.payload import DiagnosticFound, EventType
+    from crackerjack.jobs.process_identity import this_process
+    from crackerjack.server_container import open_web
+    from crackerjack.types import JobId
+    from crackerjack.web.admission import Admission
+    from crackerjack.web.server import listen, serve
+
+    finding = DiagnosticFound(**{**event(0)["data"], "timestamp": 0.0})
+    job_id = JobId(JOB)
+    with (
+        tempfile.TemporaryDirectory() as directory,
+        open_container({"CRACKERJACK_STATE_DIR": directory}) as container,
+        listen("127.0.0.1", port) as listener,
+        open_web(container, Admission()) as web,
+    ):
+        header = JobHeader(
+            job_id=job_id, project="/", workflow="", created=time.time(), owner=this_process()
+        )
+        container.log.create_job(header, time.time() + 3600)
+        obey(lambda _: container.bus.publish(job_id, EventType.DIAGNOSTIC_FOUND, finding))
+        serve(web.app, listener, web.bridge.drain)
+
+
+def naive(port: int) -> None:
+    """As one would first write it: FastAPI, uvicorn's defaults, and a loop over the clients."""
+    import uvicorn
+    from fastapi import FastAPI, WebSocket  # type: ignore[import-not-found, unused-ignore]
+
+    app = FastAPI()
+    clients: list[WebSocket] = []
+    loops: list[asyncio.AbstractEventLoop] = []
+
+    async def progress(websocket: WebSocket) -> None:
+        await websocket.accept()
+        loops[:] = [asyncio.get_running_loop()]
+        clients.append(websocket)
+        async for _ in websocket.iter_text():
+            pass
+
+    progress.__annotations__["websocket"] = WebSocket  # where FastAPI looks for the class itself
+    app.websocket("/ws/progress/bench")(progress)
+
+    async def broadcast(seq: int) -> None:
+        message = event(seq)
+        for websocket in clients:
+            await websocket.send_json(message)
+
+    obey(lambda seq: asyncio.run_coroutine_threadsafe(broadcast(seq), loops[0]).result())
+    uvicorn.run(app, host="127.0.0.1", port=port, log_level="warning")
+
+
+def broadcast(port: int) -> None:
+    """The `websockets` library's own broadcast()."""
+    import websockets
+    from websockets.asyncio.server import ServerConnection, serve
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+        clients: set[ServerConnection] = set()
+        room = threading.Semaphore(1000)  # events on their way, so that memory stays bounded
+
+        async def handle(connection: ServerConnection) -> None:
+            clients.add(connection)
+            await connection.wait_closed()
+
+        def send(seq: int) -> None:
+            websockets.broadcast(clients, json.dumps(event(seq)))
+            room.release()
+
+        def publish(seq: int) -> None:
+            room.acquire()
+            loop.call_soon_threadsafe(send, seq)
+
+        obey(publish)
+        async with serve(handle, "127.0.0.1", port, compression=None) as server:
+            await server.serve_forever()
+
+    asyncio.run(main())
+
+
+if __name__ == "__main__":
+    os.sched_setaffinity(0, {0})
+    {"crackerjack": crackerjack, "naive": naive, "broadcast": broadcast}[sys.argv[1]](
+        int(sys.argv[2])
+    )
