@@ -56,7 +56,10 @@ static void greet(int client) {
     size_t size = 0;
     while (!size || !memmem(request, size, "\r\n\r\n", 4)) {
         ssize_t got = read(client, request + size, sizeof request - size);
-        if (got <= 0) exit(1);
+        if (got <= 0) {
+            close(client);
+            return;
+        }
         size += (size_t)got;
     }
     if (write(client, accepted, sizeof accepted - 1) < 0) exit(1);
