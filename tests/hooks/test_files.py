@@ -48,6 +48,20 @@ def test_untracked_files_that_tools_have_put_there_are_left_out(tmp_path: Path) 
     assert discover(str(root), changed_only=True).paths == new
 
 
+def test_the_marks_that_git_puts_before_names_are_no_part_of_them(tmp_path: Path) -> None:
+    root = make_repository(tmp_path, "? a.py", "build/both.py")
+    git(root, "checkout", "-q", "-b", "other")
+    (root / "build" / "both.py").write_text("other\n")
+    commit(root)
+    git(root, "checkout", "-q", "main")
+    (root / "build" / "both.py").write_text("main\n")
+    commit(root)
+    with pytest.raises(subprocess.CalledProcessError):  # a conflict, which has a mark of its own
+        git(root, "merge", "-q", "other")
+    make_tree(root, "? b.py", "H c.py", "build/new.py")
+    assert discover(str(root)).paths == ("? a.py", "? b.py", "H c.py", "build/both.py")
+
+
 def test_what_is_known_of_a_file(tmp_path: Path) -> None:
     root = make_repository(tmp_path, "a.py")
     (root / "a.py").chmod(0o755)
