@@ -17,7 +17,7 @@ import msgspec
 
 from crackerjack.hooks.environment import environment_python
 from crackerjack.hooks.files import FileSet
-from crackerjack.hooks.packaging import PackagingHints, packaging_hints
+from crackerjack.hooks.packaging import PackagingHints, finds_namespaces, packaging_hints
 
 _ROOTS: Final = ("src", "lib", "python")
 """Customary names of directories that packages are in; no package is called so."""
@@ -123,7 +123,7 @@ def discover_layout(
     A directory with its own pyproject.toml or setup.py is a project in the project, as in a monorepo.
     """
     tree = _tree(files.paths)
-    hints = packaging_hints(pyproject or {})
+    hints = packaging_hints(pyproject or {}, namespaces=finds_namespaces(root))
     code = [
         _Code(top, subtree, PackagingHints() if top else hints)
         for top, subtree in _projects(files.paths, tree).items()
@@ -251,7 +251,8 @@ class _Code:
         for root in (*self._hints.source_roots, *(_below(self._top, root) for root in _ROOTS)):
             if _is_below(_parent(directory), root) and not self._tree.get(root, set()) & _INIT:
                 return root
-        return self._top if self._is_named(directory) else _parent(directory)
+        from_top = self._hints.namespaces or self._is_named(directory)
+        return self._top if from_top else _parent(directory)
 
     def _may_ship(self, directory: str) -> bool:
         inner = _relative(directory, self._top)

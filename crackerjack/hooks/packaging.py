@@ -1,13 +1,24 @@
-"""What pyproject.toml says of where a project's code is, for the build backends that say it plainly."""
+"""What a project says of where its code is: in pyproject.toml for the build backends that say it plainly,
+and one thing in setup.py and setup.cfg, without which the names of modules would be wrong.
+"""
 
 from __future__ import annotations
 
+import os
+import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import msgspec
 
 _NOTHING: Final[Mapping[str, Any]] = {}
+_MOST: Final = 256 * 1024  # bytes of a file that are looked at
+_FINDS_NAMESPACES: Final = {
+    "setup.py": re.compile(rb"\bfind_namespace_packages\s*\((?!\s*(?:where\s*=|[\"']))"),
+    "setup.cfg": re.compile(
+        rb"\A(?!.*^where\s*=).*^packages\s*=\s*find_namespace:", re.MULTILINE | re.DOTALL
+    ),
+}
 
 
 class PackagingHints(msgspec.Struct, frozen=True):
@@ -21,9 +32,11 @@ class PackagingHints(msgspec.Struct, frozen=True):
     """Directories with packages in them."""
     test_paths: tuple[str, ...] = ()
     """Where pytest looks for tests."""
+    namespaces: bool = False
+    """Whether the names of packages begin at the top, with or without ``__init__.py`` on the way."""
 
 
-def packaging_hints(pyproject: Mapping[str, Any]) -> PackagingHints:
+def packaging_hints(pyproject: Mapping[str, Any], *, namespaces: bool = False) -> PackagingHints:
     """Read the hints from a parsed pyproject.toml; what has an unexpected type is no hint."""
     poetry = _table(pyproject, "tool", "poetry")
     setuptools = _table(pyproject, "tool", "setuptools")
@@ -46,7 +59,29 @@ def packaging_hints(pyproject: Mapping[str, Any]) -> PackagingHints:
         packages=_paths(packages),
         source_roots=_paths(roots),
         test_paths=_paths(_strings(pytest.get("testpaths"))),
+        namespaces=namespaces or _finds_namespaces_by_default(setuptools),
     )
+
+
+def _finds_namespaces_by_default(setuptools: Mapping[str, Any]) -> bool:
+    """In pyproject.toml, other than in setup.py, setuptools does unless it is told not to."""
+    find = _table(setuptools, "packages").get("find")
+    if not isinstance(find, dict) or find.get("namespaces") is False:
+        return False
+    roots = [*_strings(find.get("where")), _table(setuptools, "package-dir").get("")]
+    return not _paths(roots)
+
+
+def finds_namespaces(root: str) -> bool:
+    """Whether setuptools looks for namespace packages from the top of the project in `root`."""
+    for name, says in _FINDS_NAMESPACES.items():
+        try:
+            with open(os.path.join(root, name), "rb") as file:
+                if says.search(file.read(_MOST)):
+                    return True
+        except OSError:
+            continue
+    return False
 
 
 def _poetry_packages(poetry: Mapping[str, Any]) -> Iterator[str]:

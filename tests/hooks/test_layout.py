@@ -105,6 +105,51 @@ def test_flat_namespace_that_the_projects_name_tells(tmp_path: Path) -> None:
     assert found.test_dirs == ()
 
 
+FIND_NAMESPACES = {
+    "setup.py": "packages = [p for p in setuptools.find_namespace_packages() if p != 'x']\n",
+    "setup.cfg": "[options]\npackages = find_namespace:\n\n[options.packages.find]\nexclude = x\n",
+}
+FIND_BELOW = {
+    "setup.py": "setup(packages=find_namespace_packages(\n    where='backend'))\n",
+    "setup.cfg": "[options]\npackages = find_namespace:\n\n[options.packages.find]\nwhere = backend\n",
+}
+
+
+@pytest.mark.parametrize("name", FIND_NAMESPACES)
+def test_flat_namespaces_that_setuptools_looks_for(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(FIND_NAMESPACES[name])
+    paths = ("google/cloud/client/__init__.py", "google/cloud/_http/__init__.py", "tests/test_a.py")
+    found = layout_of(tmp_path, *paths)
+    assert found.packages == ("google/cloud/_http", "google/cloud/client")
+    assert found.source_roots == (".",)
+    assert found.namespace
+
+
+@pytest.mark.parametrize(
+    ("find", "root"),
+    [
+        ({}, "."),
+        ({"where": ["."]}, "."),
+        ({"namespaces": False}, "google/cloud"),
+        ({"where": ["google"]}, "google"),
+    ],
+)
+def test_setuptools_in_pyproject_looks_for_namespaces_by_default(
+    tmp_path: Path, find: dict[str, Any], root: str
+) -> None:
+    pyproject = {"tool": {"setuptools": {"packages": {"find": find}}}}
+    found = layout_of(tmp_path, "google/cloud/client/__init__.py", pyproject=pyproject)
+    assert found.source_roots == (root,)
+
+
+@pytest.mark.parametrize("name", FIND_BELOW)
+def test_namespaces_are_looked_for_below_a_directory(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_text(FIND_BELOW[name])
+    found = layout_of(tmp_path, "backend/app/__init__.py")
+    assert found.source_roots == ("backend",)
+    assert not found.namespace
+
+
 @pytest.mark.parametrize("root", ["lib", "python", "backend"])
 def test_packages_in_a_directory_that_is_not_part_of_their_name(tmp_path: Path, root: str) -> None:
     found = layout_of(
