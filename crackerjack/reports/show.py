@@ -28,7 +28,7 @@ def render(job: JobSnapshot, *, width: int = 80, look: Look = PLAIN) -> str:
         [part for fix in job.fixes for part in wrap(wording.fix(fix), width, _INDENT)],
         table(job, look, width),
         wrap(wording.verdict(job), width, 2),
-        next_steps(job, width, but=f"crackerjack show {job.job_id}"),
+        next_steps(job, look, width, but=f"crackerjack show {job.job_id}"),
     ]
     if job.unread:
         events = wording.count(job.unread, "event")

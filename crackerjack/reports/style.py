@@ -53,6 +53,8 @@ class Look(msgspec.Struct, frozen=True):
 
     color: bool = False
     unicode: bool = True
+    project: str = ""
+    """The project that its reader is in; empty where that is not known."""
 
     @property
     def ellipsis(self) -> str:

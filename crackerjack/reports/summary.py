@@ -65,9 +65,9 @@ def row(
     return wrap([*head, (style, detail)], width, column)
 
 
-def next_steps(job: JobSnapshot, width: int, *, but: str = "") -> list[Line]:
+def next_steps(job: JobSnapshot, look: Look, width: int, *, but: str = "") -> list[Line]:
     """The commands that come next, each with what it does, `but` one. Commands are never cut."""
-    commands = [(command, does) for command, does in wording.next_commands(job) if command != but]
+    commands = [one for one in wording.next_commands(job, look.project) if one[0] != but]
     short = [len(command) for command, does in commands if len(command) + len(does) + 4 <= width]
     column = max(short, default=0)
     lines: list[Line] = []
@@ -83,7 +83,7 @@ def ending(job: JobSnapshot, look: Look, width: int) -> list[Line]:
     """The end of a run: the table, the next commands, and the verdict as the last line."""
     sentences = [line for line in (wording.remark(job), wording.verdict(job)) if line]
     verdict = [part for line in sentences for part in wrap(line, width, 2)]
-    parts = [table(job, look, width), next_steps(job, width), verdict]
+    parts = [table(job, look, width), next_steps(job, look, width), verdict]
     lines: list[Line] = []
     for part in parts:
         if part:

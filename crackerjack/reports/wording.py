@@ -191,8 +191,12 @@ def verdict(job: JobSnapshot) -> Line:
     return [("bad", f"Workflow failed: {one_line(job.reason) or totals(job)}")]
 
 
-def next_commands(job: JobSnapshot) -> list[tuple[str, str]]:
-    """What to type next, and what it does; nothing when all is well."""
+def next_commands(job: JobSnapshot, here: str = "") -> list[tuple[str, str]]:
+    """What to type next, and what it does; nothing when all is well.
+
+    Where the reader is in another project, in `here`, the commands that run name that of the job.
+    """
+    run = "crackerjack run" + _project_option(job.project, here)
     counts = job.counts()
     hooks = list(job.hooks.values())
     commands: list[tuple[str, str]] = []
@@ -202,7 +206,7 @@ def next_commands(job: JobSnapshot) -> list[tuple[str, str]]:
         fix.rules and not fix.fixed for fix in job.fixes
     )
     if job.check and fixable:
-        commands.append(("crackerjack run --fix", "fix what can be fixed"))
+        commands.append((f"{run} --fix", "fix what can be fixed"))
     commands.extend(
         (command[1] or command[2], f"install what {inert(hook.name)} needs")
         for hook in hooks
@@ -223,9 +227,17 @@ def next_commands(job: JobSnapshot) -> list[tuple[str, str]]:
         )
     )
     if 0 < len(again) <= _RERUN_LIMIT:
-        names = " ".join(f"--hook {name}" for name in again)
-        commands.append((f"crackerjack run {names}", "run only these again"))
+        options = "".join((*[" --check"] * job.check, *(f" --hook {name}" for name in again)))
+        commands.append((run + options, "run only these again"))
     return commands
+
+
+def _project_option(project: str, here: str) -> str:
+    if not here or project in {"", here}:
+        return ""
+    import shlex
+
+    return f" --project {shlex.quote(inert(project))}"
 
 
 def _is_phase(job: JobSnapshot, hook: HookState) -> bool:

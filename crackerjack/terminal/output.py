@@ -6,6 +6,8 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Final, TextIO
 
+from crackerjack.config import find_project
+from crackerjack.errors import UsageError
 from crackerjack.reports.style import Line, Look
 
 _PIPE_COLUMNS: Final = 100  # the width of tables where there is no terminal
@@ -32,6 +34,7 @@ class Output:
             color=not environ.get("NO_COLOR")
             and (bool(environ.get("FORCE_COLOR")) or not self.is_plain),
             unicode=self._encoding.lower().replace("-", "").replace("_", "") == "utf8",
+            project=_project_here(),
         )
 
     def size(self) -> os.terminal_size:
@@ -54,3 +57,10 @@ class Output:
         """Write lines, as they are long."""
         if text := "".join(f"{self.look.paint(line)}\n" for line in lines):
             self.write(text)
+
+
+def _project_here() -> str:
+    try:
+        return find_project(None)
+    except UsageError:  # no project to name; commands that need one say why
+        return ""

@@ -1,5 +1,6 @@
 """``crackerjack run`` from outside: what it says, what it writes, and its exit code."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -218,3 +219,19 @@ def test_how_long_a_run_takes_is_told_by_runs_that_had_as_much_to_do(
     assert expected("--skip-hooks") is not None
     assert expected("--skip-hooks", "--check") is None
     assert expected() is None
+
+
+def test_the_next_commands_work_where_they_are_typed(
+    crackerjack: CommandLine, project: Project, tmp_path: Path
+) -> None:
+    project.write("sample/maths.py", "import os\n\nx = undefined\n")
+    crackerjack.project = tmp_path / "another one"
+    crackerjack.project.mkdir()
+    first = crackerjack("--check", "--hook", "ruff-check", "--project", str(project.root))
+    begin = f"  crackerjack run --project {project.root} --check --hook ruff-check"
+    offered = [line for line in first.stdout.splitlines() if line.startswith(begin)]
+    assert len(offered) == 1, first.stdout
+
+    again = crackerjack(*offered[0].split("  run only")[0].split()[1:])
+
+    assert "sample/maths.py:3:5: F821" in again.stdout

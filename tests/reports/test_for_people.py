@@ -34,6 +34,13 @@ def of(run: SampleRun) -> JobSnapshot:
     return fold(run.events, job_id=JOB)
 
 
+def failing_check(*, check: bool) -> SampleRun:
+    run = SampleRun().begin(check=check).strategy(FAST, ["mypy"]).hook(FAST, "mypy")
+    run.found(finding("mypy", fixable=True))
+    run.hook_ended(FAST, "mypy", HookStatus.FAILED)
+    return run.end(EventType.WORKFLOW_FAILED, exit_code=1)
+
+
 def end_of(run: SampleRun, width: int = 80) -> list[str]:
     return [PLAIN.paint(line) for line in ending(of(run), PLAIN, width)]
 
@@ -293,3 +300,20 @@ def test_only_hooks_are_offered_to_run_again() -> None:
     run.phase_ended(TESTS, HookStatus.FAILED)
     commands = wording.next_commands(of(run.end(EventType.WORKFLOW_FAILED, exit_code=1)))
     assert [command for command, _ in commands] == ["crackerjack show job123"]
+
+
+@pytest.mark.parametrize("check", [False, True])
+def test_a_run_that_wrote_nothing_is_repeated_as_one_that_writes_nothing(check: bool) -> None:
+    commands = wording.next_commands(of(failing_check(check=check)))
+    again = "crackerjack run --check --hook mypy" if check else "crackerjack run --hook mypy"
+    assert (again, "run only these again") in commands
+
+
+def test_the_next_commands_name_a_project_that_the_reader_is_not_in() -> None:
+    job = of(failing_check(check=True))
+    assert job.project
+    elsewhere = [command for command, _ in wording.next_commands(job, "/elsewhere")]
+    at_home = [command for command, _ in wording.next_commands(job, job.project)]
+    option = f"crackerjack run --project {job.project} --"
+    assert [one.startswith(option) for one in elsewhere] == [False, True, True]
+    assert at_home == [one.replace(option, "crackerjack run --") for one in elsewhere]
