@@ -152,17 +152,22 @@ class Check(msgspec.Struct, frozen=True):
     subject: str
     ok: bool
     says: str
+    tool: bool = False
+    """Whether it is about a tool of one hook, and not about everything that runs here."""
 
 
 def doctor(arguments: argparse.Namespace) -> int:
-    """Check everything that a run needs; exit code 2 when something is in its way."""
+    """Check everything that a run needs; the exit code is the one that a run would have for it."""
     checks = list(_checks(arguments))
     if arguments.json:
         print_json([msgspec.to_builtins(check) for check in checks])
     else:
         for check in checks:
             print(f"{'ok  ' if check.ok else 'FAIL'}  {check.subject:14} {inert(check.says)}")
-    return ExitCode.PASSED if all(check.ok for check in checks) else ExitCode.USAGE
+    failed = [check for check in checks if not check.ok]
+    if all(check.tool for check in failed):
+        return ExitCode.TOOL if failed else ExitCode.PASSED
+    return ExitCode.USAGE
 
 
 def _checks(arguments: argparse.Namespace) -> Iterator[Check]:
@@ -210,9 +215,9 @@ def _check_hooks(effective: Config) -> Iterator[Check]:
                 continue
             if entry.runs:
                 says = project.tool_version(entry) or "built in"
-                yield Check(entry.hook.name, ok=True, says=says)
+                yield Check(entry.hook.name, ok=True, says=says, tool=True)
             elif entry.asked:
-                yield Check(entry.hook.name, ok=False, says=entry.reason)
+                yield Check(entry.hook.name, ok=False, says=entry.reason, tool=True)
 
 
 def init(arguments: argparse.Namespace) -> int:

@@ -6,7 +6,7 @@ import time
 from crackerjack.events.log import JobHeader
 from crackerjack.events.sqlite_log import SqliteEventLog
 from crackerjack.jobs.process_identity import this_process
-from crackerjack.types import JobId
+from crackerjack.types import ExitCode, JobId
 from tests.cli.command_line import CommandLine, Project
 
 
@@ -66,7 +66,7 @@ class TestTheHooksAreThoseOfTheDefaultWorkflow:
         self, crackerjack: CommandLine, project: Project
     ) -> None:
         project.configure('[tool.crackerjack.hooks.absent]\ncommand = ["no-such-tool"]\n')
-        assert crackerjack("doctor").exit_code == 2
+        assert crackerjack("doctor").exit_code == 3
         project.configure('[tool.crackerjack]\nworkflow = "fast"\n')
         assert crackerjack("doctor").exit_code == 0
 
@@ -94,3 +94,15 @@ def test_no_job_is_left_out_where_there_are_many(
     )
     assert len(queued) == many
     assert f"({many} jobs)" in crackerjack("doctor").stdout
+
+
+def test_the_doctor_tells_a_missing_tool_from_what_is_in_the_way_of_every_run(
+    crackerjack: CommandLine, project: Project
+) -> None:
+    assert crackerjack("doctor").exit_code == ExitCode.PASSED
+    project.configure('[tool.crackerjack.hooks.lint]\ncommand = ["no-such-tool"]\n')
+    doctor, ran = crackerjack("doctor"), crackerjack("--check", "--hook", "lint")
+    assert doctor.exit_code == ran.exit_code == ExitCode.TOOL
+    assert "FAIL  lint " in doctor.stdout
+    project.configure("[tool.crackerjack.hook]\n")
+    assert crackerjack("doctor").exit_code == ExitCode.USAGE
