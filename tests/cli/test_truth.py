@@ -111,6 +111,19 @@ def test_a_deleted_module_is_a_change(crackerjack: CommandLine, project: Project
     assert last_of(ran.events, "mypy")["status"] != "skipped"
 
 
+def test_a_type_checker_sees_what_a_change_breaks_elsewhere(
+    crackerjack: CommandLine, project: Project
+) -> None:
+    project.write("sample/user.py", "import sample.maths\n\nX = sample.maths.add(1, 2)\n")
+    project.write("sample/lone.py", "import os\n")
+    git(project, "init", "--quiet")
+    git(project, "add", ".")
+    git(project, "commit", "--quiet", "--message", "all")
+    project.write("sample/maths.py", "def add(a: int) -> int:\n    return a\n")
+    ran = crackerjack("--check", "--changed-only", "--json")
+    assert ran.findings == [("mypy", "sample/user.py", "call-arg")]
+
+
 def test_what_is_excluded_is_not_found_by_tools_that_choose_their_files(
     crackerjack: CommandLine, project: Project
 ) -> None:
