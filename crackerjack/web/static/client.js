@@ -5,7 +5,7 @@
 //     types: ['hook_*'],              // all when left out
 //     token: '...',                   // sent as a subprotocol; only where the server has one
 //     onEvent: (event) => {},         // event_type, data, timestamp, job_id, seq
-//     onState: (state) => {},         // {connected, reason, retryIn}; retryIn in seconds
+//     onState: (state) => {},         // {connected, reason, retryAfter}; retryAfter in seconds
 //     onEnd: (error) => {},           // undefined: the job has ended; else why there is no more
 //   });
 //   following.close();
@@ -63,7 +63,7 @@
       const address = `${base}/ws/progress/${encodeURIComponent(jobId)}?${query}`;
       const protocols = settings.token ? ['crackerjack', `crackerjack.bearer.${settings.token}`] : [];
       socket = new Socket(address, protocols);
-      socket.onopen = () => settings.onState({ connected: true, reason: '', retryIn: 0 });
+      socket.onopen = () => settings.onState({ connected: true, reason: '', retryAfter: 0 });
       socket.onmessage = (message) => [].concat(JSON.parse(message.data)).forEach(take);
       socket.onerror = () => {}; // a close event follows
       socket.onclose = (closed) => {
@@ -80,7 +80,7 @@
         ? Number(told[1])
         : Math.min(LAST_DELAY, FIRST_DELAY * 2 ** Math.min(failures, 16)) * (0.5 + Math.random() / 2);
       failures += 1;
-      settings.onState({ connected: false, reason, retryIn: delay });
+      settings.onState({ connected: false, reason, retryAfter: delay });
       timer = setTimeout(open, delay * 1000);
     }
 
