@@ -114,7 +114,9 @@ _DECODER: Final = msgspec.json.Decoder(
 class PytestSession:
     """A session of pytest as its messages tell it.
 
-    `on_collected(count, deselected)` and `on_test(result)` are called as it goes on.
+    `on_collected(count, deselected)` and `on_test(result)` are called as it goes on, the latter after
+    the former also for a file that could not be collected. For a session that may not have come to
+    that, call :meth:`release` at its end.
     """
 
     def __init__(
@@ -127,6 +129,8 @@ class PytestSession:
         self._rootdir = self._root
         self._on_collected = on_collected
         self._on_test = on_test
+        self._held: list[TestResult] = []
+        """Files that could not be collected, while others still are."""
         self.pytest_version = ""
         """Empty until the session has started."""
         self.collected: int | None = None
@@ -161,6 +165,7 @@ class PytestSession:
             case _Collected():
                 self.collected, self.deselected = message.count, message.deselected
                 self._on_collected(message.count, message.deselected)
+                self.release()
             case _Session():
                 self.pytest_version, self._rootdir = message.pytest, message.rootdir
             case _Interrupted():
@@ -170,6 +175,12 @@ class PytestSession:
             case _Ended():
                 self.ended, self.stopped = True, message.stopped
                 self.coverage = message.coverage
+
+    def release(self) -> None:
+        """Pass on what was held back until the tests were collected."""
+        held, self._held = self._held, []
+        for result in held:
+            self._show(result)
 
     def _finish(self, message: _Finished) -> None:
         self.running.pop(message.nodeid, None)
@@ -187,15 +198,17 @@ class PytestSession:
 
     def _collect(self, message: _Collection) -> None:
         self.skipped_files += message.outcome is TestOutcome.SKIPPED
-        self._show(
-            TestResult(
-                nodeid=message.nodeid,
-                outcome=message.outcome,
-                path=self._relative(message.path),
-                line=message.line,
-                message=message.message,
-            )
+        result = TestResult(
+            nodeid=message.nodeid,
+            outcome=message.outcome,
+            path=self._relative(message.path),
+            line=message.line,
+            message=message.message,
         )
+        if self.collected is None:
+            self._held.append(result)
+        else:
+            self._show(result)
 
     def _show(self, result: TestResult) -> None:
         if result.outcome in {TestOutcome.FAILED, TestOutcome.ERROR}:

@@ -94,6 +94,7 @@ def run_tests(
         )
     if tail.ends_with(f"{interpreter}: No module named pytest"):
         return _without_pytest(root, python, result, has_tests=has_tests)
+    session.release()
     status, reason = judge_session(session, result, tail.words())
     return TestRun(
         status=status,

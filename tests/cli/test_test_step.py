@@ -97,6 +97,29 @@ def test_each_end_is_told_for_what_it_is(
     assert reason in phase_of(ran)["reason"]
 
 
+def test_what_cannot_be_collected_is_in_every_report(
+    crackerjack: CommandLine, project: Project
+) -> None:
+    project.write("tests/test_bad.py", "import nothing_there\n")
+    project.write("tests/test_good.py", "def test_it():\n    pass\n")
+    ran = crackerjack("--workflow", "test")
+    assert "tests/test_bad.py:1: " in ran.stdout
+    for report in ("text", "github", "junit"):
+        assert "No module named 'nothing_there'" in crackerjack("show", "--format", report).stdout
+    assert "Workflow failed: 1 failing test" in ran.stdout
+    assert "1 failing test" in crackerjack("jobs").stdout
+
+
+def test_a_file_that_kills_the_collection_hides_none_before_it(
+    crackerjack: CommandLine, project: Project
+) -> None:
+    project.write("tests/test_a.py", "import nothing_there\n")
+    project.write("tests/test_b.py", "import os\n\nos._exit(3)\n")
+    ran = crackerjack("--workflow", "test", "--json")
+    assert outcomes_of(ran) == {"tests/test_a.py": "error"}
+    assert "No module named 'nothing_there'" in " ".join(crackerjack("show").stdout.split())
+
+
 def test_a_test_that_hangs_is_timed_out_and_named(
     crackerjack: CommandLine, project: Project
 ) -> None:
