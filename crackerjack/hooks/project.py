@@ -144,9 +144,11 @@ class Project:
         self._memory.close()
         self._undo.close()
         if os.path.isdir(self._scratch):
-            for name in os.listdir(self._scratch):
-                os.unlink(os.path.join(self._scratch, name))
-            os.rmdir(self._scratch)
+            from shutil import rmtree
+
+            # A tool may have made a directory of its report, or leave orphans that still write: the
+            # job has ended, and what stays of this changes nothing.
+            rmtree(self._scratch, ignore_errors=True)
 
     def look(
         self,

@@ -47,6 +47,18 @@ def test_a_line_of_300_kb_arrives_whole(crackerjack: CommandLine, project: Proje
     assert max(map(len, texts(ran))) <= 16 * 1024
 
 
+def test_a_directory_in_place_of_a_report_is_removed_with_the_rest(
+    crackerjack: CommandLine, project: Project
+) -> None:
+    project.configure(
+        "[tool.crackerjack.hooks.tool]\n"
+        """command = ["/bin/sh", "-c", "mkdir {report} && touch {report}/page"]"""
+    )
+    ran = run_tool(crackerjack)
+    assert (ran.exit_code, ran.stderr) == (0, "")
+    assert list((crackerjack.state_dir / "scratch").iterdir()) == []
+
+
 def test_bytes_that_are_no_text_stay_readable(crackerjack: CommandLine, project: Project) -> None:
     project.write_tool("printf 'a\\000b\\377\\033[31mred\\r\\007 ok\\n'; exit 1")
     ran = run_tool(crackerjack)
