@@ -13,7 +13,7 @@ import msgspec
 
 from crackerjack.events.payload import DiagnosticFound
 from crackerjack.jobs.snapshot import JobSnapshot
-from crackerjack.jobs.states import HookState
+from crackerjack.jobs.states import STOPPED, HookState
 from crackerjack.reports import wording
 from crackerjack.reports.safe_text import inert, inert_lines
 from crackerjack.types import HookStatus
@@ -23,14 +23,15 @@ _FINGERPRINT: Final = "crackerjack/v1"
 _LEVELS: Final = frozenset({"error", "warning", "note"})
 _ROOT: Final = "PROJECTROOT"
 _LOOKED: Final = frozenset({HookStatus.PASSED, HookStatus.FIXED, HookStatus.FAILED})
+_UNFINISHED: Final = frozenset({*wording.BROKEN, STOPPED})
 
 
 def render(job: JobSnapshot) -> str:
-    """One run for each hook that looked or should have; a broken one says so in its invocation."""
+    """One run for each hook that looked or should have; one that could not, or was stopped, says so."""
     runs = [
         _run(job, hook)
         for hook in job.hooks.values()
-        if not hook.tests and (hook.status in _LOOKED or hook.status in wording.BROKEN)
+        if not hook.tests and hook.status in _LOOKED | _UNFINISHED
     ]
     log = {"$schema": _SCHEMA, "version": "2.1.0", "runs": runs}
     return msgspec.json.format(msgspec.json.encode(log), indent=2).decode() + "\n"
@@ -58,7 +59,7 @@ def _invocation(hook: HookState) -> dict[str, Any]:
     invocation: dict[str, Any] = {"executionSuccessful": hook.status in _LOOKED}
     if hook.started is not None:
         invocation["startTimeUtc"] = _utc(hook.started)
-    if hook.status in wording.BROKEN:
+    if hook.status in _UNFINISHED:
         invocation["toolExecutionNotifications"] = [
             {"level": "error", "message": {"text": wording.result(hook)}}
         ]

@@ -123,6 +123,17 @@ def test_sarif_says_which_tool_found_what_where() -> None:
     assert len(set(ids)) == len(ids)
 
 
+def test_sarif_tells_of_a_hook_that_was_stopped_and_what_it_had_found() -> None:
+    run = SampleRun().begin().strategy(COMPREHENSIVE, ["mypy"]).hook(COMPREHENSIVE, "mypy")
+    run.found(finding("mypy")).end(EventType.WORKFLOW_INTERRUPTED, exit_code=130)
+    (stopped,) = json.loads(FORMATS["sarif"](of(run)))["runs"]
+    assert len(stopped["results"]) == 1
+    (invocation,) = stopped["invocations"]
+    assert invocation["executionSuccessful"] is False
+    (notification,) = invocation["toolExecutionNotifications"]
+    assert notification["message"]["text"] == "stopped: the job ended"
+
+
 @pytest.mark.parametrize(
     "path", ["a b.py", "ü/x.py", "50%.py", "a#b?c.py", "c:d.py", "a\\xff.py", "x\ny.py", "[a].py"]
 )
