@@ -12,13 +12,15 @@ from tests.cli.command_line import CommandLine, Project
 
 
 def cached(crackerjack: CommandLine, *arguments: str) -> dict[str, bool]:
-    """For each hook of a run, whether its result was reused."""
+    """For each hook of a run, of which there must be one, whether its result was reused."""
     events = crackerjack("--check", "--json", *arguments).events
-    return {
+    hooks = {
         e["data"]["hook"]: e["data"]["cached"]
         for e in events
         if e["event_type"].startswith("hook_execution_") and "status" in e["data"]
     }
+    assert hooks
+    return hooks
 
 
 def test_nothing_changed_and_everything_is_reused(crackerjack: CommandLine) -> None:
