@@ -6,29 +6,16 @@ import os
 import re
 from typing import Final
 
-import msgspec
-
 _TABLE: Final = re.compile(rb"^\s*\[(tool\.coverage\.|coverage:)(run|report)\]", re.MULTILINE)
 
 
-class CoverageVerdict(msgspec.Struct, frozen=True):
-    """What the ratchet says to a measurement."""
+def coverage_holds(percent: float, best: float | None) -> bool:
+    """Whether the coverage is no lower than the `best` that was ever reached, both in percent.
 
-    success: bool
-    best: float
-    """Percent, for the next time: it never falls."""
-
-
-def judge_coverage(percent: float, best: float | None, tolerance: float = 0.0) -> CoverageVerdict:
-    """Compare with the `best` that was ever reached, all in percent; the first time succeeds.
-
-    Hundredths count, smaller differences do not. Only the coverage of a run whose tests all ran is
-    worth comparing.
+    The first time it is. Hundredths count, smaller differences do not. Only the coverage of a run whose
+    tests all ran is worth comparing.
     """
-    if best is None:
-        return CoverageVerdict(True, percent)
-    success = round(percent, 2) >= round(best - tolerance, 2)
-    return CoverageVerdict(success, max(percent, best))
+    return best is None or round(percent, 2) >= round(best, 2)
 
 
 def measures_coverage(root: str) -> bool:

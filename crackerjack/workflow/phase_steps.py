@@ -232,11 +232,11 @@ class TestStep(OpenStep):
 
         That of a run that is not `whole`, where tests failed or did not run, is not judged.
         """
-        from crackerjack.hooks.coverage import judge_coverage
+        from crackerjack.hooks.coverage import coverage_holds
 
         best = self.run.history.best_coverage
         judged = whole and self.run.config.coverage_ratchet
-        success = judge_coverage(percent, best if judged else None).success
+        success = coverage_holds(percent, best if judged else None)
         self.run.publish(
             EventType.COVERAGE_MEASURED,
             CoverageMeasured(
