@@ -1,4 +1,4 @@
-"""The event log in memory: for tests, and for a run whose store cannot be used."""
+"""The event log in memory: for tests, and for programs that want a bus without a store."""
 
 from __future__ import annotations
 

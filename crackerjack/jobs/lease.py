@@ -29,7 +29,8 @@ class Lease:
     """Keeps a job's lease while the block runs, and watches for what others do to the job.
 
     Calls `on_cancel` once when a cancellation was asked for, and `on_lost` once when another process
-    took the job over or ended it; both on the keeper's own thread, neither after the block.
+    took the job over, or has ended and forgotten it; both on the keeper's own thread, neither after the
+    block. That another has only ended it, the writer hears from the log, which refuses what follows.
     """
 
     def __init__(
