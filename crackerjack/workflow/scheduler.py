@@ -63,12 +63,14 @@ class Scheduler:
 
         Raises :exc:`RuntimeError` when tasks are left that need what nobody will mark.
         """
-        threads = [
-            threading.Thread(target=self._work, name=f"worker-{number}", daemon=True)
-            for number in range(1, self._workers)
-        ]
-        for thread in threads:
-            thread.start()
+        threads: list[threading.Thread] = []
+        for number in range(1, self._workers):
+            thread = threading.Thread(target=self._work, name=f"worker-{number}", daemon=True)
+            try:
+                thread.start()
+            except RuntimeError:  # the system gives no more: those there are do all of it
+                break
+            threads.append(thread)
         self._work()
         for thread in threads:
             thread.join()

@@ -56,6 +56,25 @@ def test_readers_run_side_by_side() -> None:
     assert not meeting.broken
 
 
+def test_where_the_system_gives_no_more_threads_those_there_are_do_all_of_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    start = threading.Thread.start
+
+    def refuse(thread: threading.Thread) -> None:
+        if thread.name == "worker-2":
+            raise RuntimeError("can't start new thread")
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refuse)
+    floor = Floor()
+    scheduler = Scheduler(4)
+    for number in range(8):
+        scheduler.add(reader(floor, str(number)))
+    scheduler.run()
+    assert sorted(floor.order) == [str(number) for number in range(8)]
+
+
 def test_longest_reader_begins_first() -> None:
     floor = Floor()
     scheduler = Scheduler(1)
