@@ -78,7 +78,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
 
     workflow: str = "standard"
     exclude: tuple[str, ...] = ()
-    """Patterns of files that no hook looks at."""
+    """Patterns of files that nothing is reported of; a tool that chooses its files may look at them."""
     check: bool = False
     """Never write; the default is true when ``CI`` is set."""
     cache: bool = True
