@@ -163,7 +163,8 @@ def _follow(container: Container, job: Job, sinks: list[Sink], view: View) -> in
     warned = False
     try:
         while True:
-            exit_code = job.wait(0)
+            # After its last event there is nothing to read, but the job still lets go of what it held.
+            exit_code = job.wait(_TICK if subscription.ended else 0)
             events = subscription.read(0 if exit_code is not None else _TICK)
             for event in events:
                 for sink in sinks:
