@@ -1,6 +1,7 @@
 """``[tool.crackerjack]`` in pyproject.toml, read once into a frozen :class:`Config`."""
 
-from __future__ import annotations
+# Without `from __future__ import annotations`: msgspec would compile the type of each field from its
+# text, at every start.
 
 import errno
 import os
