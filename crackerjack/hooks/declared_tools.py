@@ -13,10 +13,10 @@ import msgspec
 
 PRE_COMMIT: Final = ".pre-commit-config.yaml"
 _INI_FILES: Final = ("setup.cfg", "tox.ini")
-_HOOK_ID: Final = re.compile(r"^[\s-]*id:\s*[\"']?([\w.-]+)", re.MULTILINE)
-_REQUIREMENTS_FILE: Final = re.compile(r"[\w.-]*requirements[\w.-]*\.(?:txt|in)")
-_REQUIREMENT: Final = re.compile(r"^\s*([A-Za-z0-9][\w.-]*)", re.MULTILINE)
-_SECTION: Final = re.compile(r"^\[(?:tool:)?([\w.-]+)", re.MULTILINE)
+_HOOK_ID: Final = r"(?m)^[\s-]*id:\s*[\"']?([\w.-]+)"
+_REQUIREMENTS_FILE: Final = r"[\w.-]*requirements[\w.-]*\.(?:txt|in)"
+_REQUIREMENT: Final = r"(?m)^\s*([A-Za-z0-9][\w.-]*)"
+_SECTION: Final = r"(?m)^\[(?:tool:)?([\w.-]+)"
 _MOST: Final = 256 * 1024
 """Bytes of a file that are looked at: a list of requirements is shorter."""
 
@@ -101,18 +101,18 @@ class DeclaredTools:
     def _sections(self) -> Mapping[str, str]:
         """Section -> the INI file that it is in."""
         return {
-            section: name for name in _INI_FILES for section in _SECTION.findall(self.text(name))
+            section: name for name in _INI_FILES for section in _found(_SECTION, self.text(name))
         }
 
     @functools.cached_property
     def _pre_commit_ids(self) -> frozenset[str]:
-        return frozenset(_HOOK_ID.findall(self.text(PRE_COMMIT)))
+        return frozenset(_found(_HOOK_ID, self.text(PRE_COMMIT)))
 
     @functools.cached_property
     def _requirements(self) -> frozenset[str]:
         lines = [*self._required_by_pyproject(), *self._requirements_files()]
         return frozenset(
-            _normalised(found) for line in lines for found in _REQUIREMENT.findall(line)
+            _normalised(found) for line in lines for found in _found(_REQUIREMENT, line)
         )
 
     def _required_by_pyproject(self) -> Iterator[str]:
@@ -126,7 +126,7 @@ class DeclaredTools:
     def _requirements_files(self) -> Iterator[str]:
         """The text of ``requirements*.txt`` and the like, here and in ``requirements/``."""
         for name in sorted(self._names):
-            if _REQUIREMENTS_FILE.fullmatch(name):
+            if "requirements" in name and re.fullmatch(_REQUIREMENTS_FILE, name):
                 yield self._read(name)
         if "requirements" in self._names:
             try:
@@ -146,6 +146,11 @@ class DeclaredTools:
 
     def _path(self, name: str) -> str:
         return os.path.join(self._root, name)
+
+
+def _found(pattern: str, text: str) -> list[str]:
+    """All matches in a file; the pattern is not even compiled for one that is not there."""
+    return re.findall(pattern, text) if text else []
 
 
 def _texts(value: Any) -> Iterator[str]:

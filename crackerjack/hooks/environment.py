@@ -15,7 +15,7 @@ from crackerjack.decoding import json_decoder
 from crackerjack.hooks.cache import key_of
 from crackerjack.hooks.files import SourceFile, walk
 
-_SYSTEM_PACKAGES: Final = re.compile(rb"include-system-site-packages\s*=\s*true", re.IGNORECASE)
+_SYSTEM_PACKAGES: Final = rb"(?i)include-system-site-packages\s*=\s*true"
 _MANY: Final = 50_000
 """Files of one editable source; looking at more takes longer than most tools."""
 
@@ -51,7 +51,7 @@ def environment_digest(python: str, *, root: str) -> bytes | None:
     interpreter = os.path.realpath(python)
     config = _content(os.path.join(_prefix(python), "pyvenv.cfg"))
     places = _site_packages(_prefix(python))
-    if not config or _SYSTEM_PACKAGES.search(config):
+    if not config or re.search(_SYSTEM_PACKAGES, config):
         places |= _site_packages(_prefix(interpreter)) | _system_packages()
     if not places:
         return None

@@ -15,7 +15,7 @@ LARGEST: Final = 4 * 1024 * 1024
 KEPT: Final = 16 * 1024 * 1024
 """Bytes of source whose lines are held at once; a run asks for the lines of one file together."""
 
-_COOKIE: Final = re.compile(rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)")
+_COOKIE: Final = rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)"
 """PEP 263."""
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -73,7 +73,7 @@ def _declared(content: bytes) -> str:
         if content.startswith(mark):
             return encoding
     for line in content.split(b"\n", 2)[:2]:
-        cookie = _COOKIE.match(line)
+        cookie = re.match(_COOKIE, line)
         if cookie:
             return cookie[1].decode("ascii", "replace")
     return "utf-8"

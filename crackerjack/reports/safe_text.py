@@ -12,8 +12,9 @@ import re
 import unicodedata
 from typing import Final
 
-_COLOUR: Final = re.compile(r"\x1b\[[0-9;:]*m")
-_HOSTILE: Final = re.compile(
+# Compiled at first use, a millisecond: all text of many runs is plain.
+_COLOUR: Final = r"\x1b\[[0-9;:]*m"
+_HOSTILE: Final = (
     "["
     "\x00-\x1f\x7f-\x9f"  # controls, C1 too: some terminals act on them
     "\xad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"  # unseen, or reorder
@@ -34,7 +35,7 @@ def inert(text: str) -> str:
     """Return `text` on one line, every character that is not plainly visible as an escape."""
     if text.isascii() and text.isprintable():
         return text
-    return _HOSTILE.sub(_escape, _COLOUR.sub("", text))
+    return re.sub(_HOSTILE, _escape, re.sub(_COLOUR, "", text))
 
 
 def one_line(text: str) -> str:

@@ -31,7 +31,7 @@ BROKEN: Final = frozenset(
 
 _MESSAGE_LINES: Final = 8  # of a failing test's message; `crackerjack show` has them all
 _SEVERITY_STYLES: Final = {"error": "bad", "warning": "warn", "note": "faint"}
-_INSTALL: Final = re.compile(r"`([^`]+)`|: ([^:]+)$")  # where a reason names the command
+_INSTALL: Final = r"`([^`]+)`|: ([^:]+)$"  # where a reason names the command
 _PHASES: Final = frozenset({"run_code_cleaning", "run_test_workflow"})
 """What ``--hook`` does not name."""
 _RERUN_LIMIT: Final = 4  # hooks named in one command; more is not a command one would type
@@ -211,7 +211,7 @@ def next_commands(job: JobSnapshot, here: str = "") -> list[tuple[str, str]]:
         (command[1] or command[2], f"install what {inert(hook.name)} needs")
         for hook in hooks
         if hook.status == HookStatus.TOOL_MISSING
-        and (command := _INSTALL.search(one_line(hook.reason)))
+        and (command := re.search(_INSTALL, one_line(hook.reason)))
     )
     if counts["fixed"]:
         commands.append(

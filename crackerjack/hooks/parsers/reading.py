@@ -20,7 +20,7 @@ SYNTAX_ERROR: Final = "syntax-error"
 
 _WORDS: Final = 1000
 """Characters of a tool's own words in a reason: enough for a message, not for a traceback."""
-_ESCAPES: Final = re.compile(r"\x1b\[[0-9;?]*[ -/]*[@-~]")
+_ESCAPES: Final = r"\x1b\[[0-9;?]*[ -/]*[@-~]"
 _SEVERITIES: Final = {
     **dict.fromkeys(("blocker", "critical", "error", "fatal", "high", "major"), Severity.ERROR),
     **dict.fromkeys(("medium", "minor", "moderate", "warn", "warning"), Severity.WARNING),
@@ -77,7 +77,7 @@ def position(number: int | None, *, base: int = 1) -> int | None:
 
 def plain(text: str) -> str:
     """The text without the escape sequences that colour it."""
-    return _ESCAPES.sub("", text) if "\x1b" in text else text
+    return re.sub(_ESCAPES, "", text) if "\x1b" in text else text
 
 
 def decode(text: str, shape: type[T]) -> T | None:
