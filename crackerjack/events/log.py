@@ -89,9 +89,14 @@ class EventLog(Protocol):
         ...
 
     def jobs(
-        self, *, project: str | None = None, unended: bool = False, limit: int = 1000
+        self,
+        *,
+        project: str | None = None,
+        ended: bool | None = None,
+        skip: int = 0,
+        limit: int = 1000,
     ) -> list[JobEntry]:
-        """Newest first; with `unended` only those without their terminal event."""
+        """Newest first, without the newest `skip`; with `ended` only those that have, or have not."""
         ...
 
     def latest(self, project: str, event_types: Collection[str], limit: int) -> list[WorkflowEvent]:

@@ -78,16 +78,22 @@ class MemoryEventLog:
             return self._entry(job_id)
 
     def jobs(
-        self, *, project: str | None = None, unended: bool = False, limit: int = 1000
+        self,
+        *,
+        project: str | None = None,
+        ended: bool | None = None,
+        skip: int = 0,
+        limit: int = 1000,
     ) -> list[JobEntry]:
         with self._lock:
             newest_first = reversed(self._entries.values())
             found = [
                 entry
                 for entry in newest_first
-                if project in {None, entry.header.project} and not (unended and entry.terminal)
+                if project in {None, entry.header.project}
+                and ended in {None, entry.terminal is not None}
             ]
-        return found[:limit]
+        return found[skip : skip + limit]
 
     def latest(self, project: str, event_types: Collection[str], limit: int) -> list[WorkflowEvent]:
         with self._lock:

@@ -120,14 +120,19 @@ class SqliteEventLog:
         return _entry(rows[0])
 
     def jobs(
-        self, *, project: str | None = None, unended: bool = False, limit: int = 1000
+        self,
+        *,
+        project: str | None = None,
+        ended: bool | None = None,
+        skip: int = 0,
+        limit: int = 1000,
     ) -> list[JobEntry]:
-        where = "terminal IS NULL" if unended else "TRUE"
-        values: tuple[object, ...] = (limit,)
+        where = {None: "TRUE", False: "terminal IS NULL", True: "terminal IS NOT NULL"}[ended]
+        values: tuple[object, ...] = (limit, skip)
         if project is not None:
             where += " AND project = ?"
-            values = (project, limit)
-        rows = self._rows(f"{_ENTRY} WHERE {where} ORDER BY id DESC LIMIT ?", values)
+            values = (project, limit, skip)
+        rows = self._rows(f"{_ENTRY} WHERE {where} ORDER BY id DESC LIMIT ? OFFSET ?", values)
         return [_entry(row) for row in rows]
 
     def latest(self, project: str, event_types: Collection[str], limit: int) -> list[WorkflowEvent]:

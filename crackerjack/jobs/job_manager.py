@@ -178,10 +178,9 @@ class JobManager:
 
         Jobs of a process that lives are spared: it may still be showing them.
         """
-        entries = self._log.jobs(project=project, limit=sys.maxsize)
         old = [
             entry.header.job_id
-            for entry in [entry for entry in entries if entry.terminal][keep:]
+            for entry in self._log.jobs(project=project, ended=True, skip=keep, limit=sys.maxsize)
             if entry.header.owner == self._owner or not is_alive(entry.header.owner)
         ]
         for job_id in old:

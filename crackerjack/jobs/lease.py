@@ -97,7 +97,7 @@ def end_lost_jobs(log: EventLog, *, now: float) -> list[JobId]:
     """
     return [
         entry.header.job_id
-        for entry in log.jobs(unended=True)
+        for entry in log.jobs(ended=False)
         if _is_lost(entry, now) and _end(log, entry)
     ]
 

@@ -184,16 +184,23 @@ def test_jobs_are_listed_newest_first(log: EventLog) -> None:
         new_job(log, name, project=project)
     log.append([ended(JobId("c"))], owner=OWNER)
 
-    def names(*, project: str | None = None, unended: bool = False, limit: int = 9) -> str:
-        entries = log.jobs(project=project, unended=unended, limit=limit)
+    def names(
+        *, project: str | None = None, ended: bool | None = None, skip: int = 0, limit: int = 9
+    ) -> str:
+        entries = log.jobs(project=project, ended=ended, skip=skip, limit=limit)
         return "".join(entry.header.job_id for entry in entries)
 
     assert names() == "dcba"
     assert names(limit=2) == "dc"
     assert names(project="/one") == "dca"
-    assert names(unended=True) == "dba"
-    assert names(project="/one", unended=True, limit=1) == "d"
+    assert names(ended=False) == "dba"
+    assert names(project="/one", ended=False, limit=1) == "d"
     assert names(project="/three") == ""
+    assert names(ended=True) == "c"
+    assert names(skip=1) == "cba"
+    assert names(project="/one", skip=1, limit=1) == "c"
+    assert names(project="/one", ended=True, skip=1) == ""
+    assert names(ended=False, skip=1) == "ba"
 
 
 def test_latest_begins_with_the_newest_job_and_event(log: EventLog) -> None:
