@@ -69,6 +69,8 @@ class Subscription:
         Empty after `timeout` seconds, when the job has :attr:`ended`, and after :meth:`close`.
         """
         deadline = time.monotonic() + timeout
+        if not self._ended and 0 < self._cursor == self._hub.head(self._job_id):
+            self._wait(self._cursor, timeout)  # a look at the log would find nothing yet
         while not self._ended and not self._closed.is_set():
             announced = self._hub.head(self._job_id)
             events = self._log.read(self._job_id, self._cursor, _BATCH)
@@ -82,12 +84,7 @@ class Subscription:
             if remaining <= 0:
                 break
             # What was announced before the read and not found is gone: don't wait for it.
-            self._hub.wait(
-                self._job_id,
-                max(announced, self._cursor),
-                min(remaining, self._poll_interval),
-                stop=self._closed.is_set,
-            )
+            self._wait(max(announced, self._cursor), remaining)
         return []
 
     def __iter__(self) -> Iterator[WorkflowEvent]:
@@ -106,6 +103,11 @@ class Subscription:
         """End :meth:`read` and the iteration, also where another thread waits in them."""
         self._closed.set()
         self._hub.wake(self._job_id)
+
+    def _wait(self, after: int, timeout: float) -> None:
+        self._hub.wait(
+            self._job_id, after, min(timeout, self._poll_interval), stop=self._closed.is_set
+        )
 
     def _wants(self, event: WorkflowEvent) -> bool:
         return self._wanted is None or self._wanted.match(event.event_type) is not None

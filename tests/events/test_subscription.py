@@ -43,11 +43,13 @@ def beside(work: Callable[[], None]) -> threading.Thread:
 def test_replay_ends_after_the_terminal_event(log: EventLog, hub: Hub) -> None:
     job = new_job(log)
     commit(log, hub, said(job, 1), said(job, 2), ended(job))
-    subscription = Subscription(log, hub, job)
+    subscription = Subscription(log, hub, job, poll_interval=LONG)
     assert texts(list(subscription)) == ["1", "2", "workflow_completed"]
     assert subscription.ended
     assert subscription.cursor == 3
+    before = time.monotonic()
     assert subscription.read(LONG) == []
+    assert time.monotonic() - before < LONG / 2
 
 
 def test_replay_is_longer_than_one_read(log: EventLog, hub: Hub) -> None:
@@ -104,6 +106,39 @@ def test_events_of_another_process_are_found_without_a_hub(log: EventLog, hub: H
     thread = beside(lambda: commit(log, Hub(), said(job, "elsewhere")))
     assert texts(subscription.read(LONG)) == ["elsewhere"]
     thread.join()
+
+
+@pytest.mark.parametrize("timeout", [0, LONG])
+def test_events_of_another_process_are_found_behind_what_the_hub_announced(
+    log: EventLog, hub: Hub, timeout: float
+) -> None:
+    job = new_job(log)
+    subscription = Subscription(log, hub, job, poll_interval=0.01)
+    commit(log, hub, said(job, "here"))
+    assert texts(subscription.read(LONG)) == ["here"]
+    commit(log, Hub(), said(job, "elsewhere"))
+    assert texts(subscription.read(timeout)) == ["elsewhere"]
+
+
+def test_who_has_all_that_was_announced_waits_before_looking(log: EventLog, hub: Hub) -> None:
+    job = new_job(log)
+    subscription = Subscription(log, hub, job, poll_interval=LONG)
+    commit(log, hub, said(job, "first"))
+    assert texts(subscription.read(LONG)) == ["first"]
+    looks = 0
+    read = log.read
+
+    def counting(job_id: JobId, after: int, limit: int) -> list[WorkflowEvent]:
+        nonlocal looks
+        looks += 1
+        return read(job_id, after, limit)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(log, "read", counting)
+        thread = beside(lambda: commit(log, hub, said(job, "second")))
+        assert texts(subscription.read(LONG)) == ["second"]
+        thread.join()
+    assert looks == 1
 
 
 def test_types_filter_and_the_cursor_passes_over_the_rest(log: EventLog, hub: Hub) -> None:
