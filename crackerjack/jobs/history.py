@@ -79,10 +79,16 @@ class _Coverage(msgspec.Struct, frozen=True):
 
 
 def load_history(
-    log: EventLog, project: str, workflow: str, options: Collection[str] = ()
+    log: EventLog,
+    project: str,
+    workflow: str,
+    options: Collection[str] = (),
+    *,
+    tests: bool = True,
 ) -> History:
     """Return how long hooks, phases and this workflow take in the project, and its best coverage.
 
+    The latter for a run with `tests` only: where none was ever measured, all jobs are looked through.
     A duration is the median of the last few that were neither cached nor cut short; that of the
     workflow, of the last few runs with the same `options` (see :meth:`RunOptions.how_much`).
     """
@@ -104,7 +110,7 @@ def load_history(
             samples[one.name].append(one.duration)
     return History(
         expected={name: _median(found[:_SAMPLES]) for name, found in samples.items()},
-        best_coverage=_best_coverage(log, project),
+        best_coverage=_best_coverage(log, project) if tests else None,
     )
 
 

@@ -60,6 +60,11 @@ class Workflow(msgspec.Struct, frozen=True, kw_only=True):
         """The hooks that its steps name."""
         return tuple(name for step in self.steps for name in step.hooks)
 
+    @property
+    def has_tests(self) -> bool:
+        """Whether one of its steps runs the project's tests."""
+        return any(step.action is Action.RUN_TEST_WORKFLOW for step in self.steps)
+
 
 _CONFIG: Final = Step(name="config", action=Action.RUN_CONFIGURATION)
 _FAST: Final = Step(name="fast", action=Action.RUN_FAST_HOOKS, needs=("config",))

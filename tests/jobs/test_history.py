@@ -168,3 +168,4 @@ def test_the_best_coverage_outlives_the_run_that_reached_it(log: EventLog, past:
     for _ in range(30):
         past.run(coverage(70.0, previous=85.0))
     assert load_history(log, PROJECT, "standard").best_coverage == 85.0
+    assert load_history(log, PROJECT, "standard", tests=False).best_coverage is None
