@@ -1,5 +1,15 @@
-"""``python -m crackerjack`` is ``crackerjack``."""
+"""The way in: ``python -m crackerjack`` is ``crackerjack``."""
 
-from crackerjack.cli import entry
+import gc
 
-entry()
+
+def entry() -> None:
+    """Run the command line, whose imports begin here: none of what they make becomes garbage."""
+    gc.disable()
+    from crackerjack.cli import entry as run
+
+    run()
+
+
+if __name__ == "__main__":
+    entry()

@@ -197,3 +197,20 @@ def test_a_command_imports_only_what_it_needs(
     imported = re.findall(r"^import time:.*\| +(\S+)$", done.stderr, re.MULTILINE)
     assert "crackerjack" in imported
     assert not not_needed & set(imported)
+
+
+def test_no_garbage_is_looked_for_while_a_command_is_imported() -> None:
+    program = """if True:
+        import gc, sys
+        before = gc.get_stats()[0]["collections"]
+        from crackerjack.__main__ import entry
+        sys.argv[1:] = ["--version"]
+        try:
+            entry()
+        except SystemExit:
+            print(gc.get_stats()[0]["collections"] - before)
+    """
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    assert int(done.stdout.split()[-1]) <= 1

@@ -25,7 +25,6 @@ def entry() -> NoReturn:
     _open_missing_streams()
     if not sys.warnoptions:
         warnings.simplefilter("ignore")  # they are about our code, or a pattern of the user's
-    gc.disable()  # while modules are imported, nothing becomes garbage
     exit_code = main()
     with suppress(OSError):
         sys.stderr.flush()
