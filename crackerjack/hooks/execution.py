@@ -21,10 +21,10 @@ from crackerjack.hooks.process import (
     KEEP,
     MIB,
     Cancellation,
-    ProcessGroups,
     ProcessResult,
     run_process,
 )
+from crackerjack.hooks.process_groups import ProcessGroups
 from crackerjack.types import HookStatus
 
 OnOutput = Callable[[str, str], None]

@@ -6,13 +6,22 @@ import contextlib
 import os
 import subprocess
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from types import TracebackType
 from typing import Final, Self
 
 # The kernel closes our end of the pipe however we die, and so tells the shell. It reads "+ PGID" and
-# "- PGID" lines until then. Its arguments are the command to run at last.
+# "- PGID" lines until then. A child that is being started has no known number yet: "pipe:INODE" stands
+# for who holds that pipe, as far as there is a /proc to ask. Its arguments are the command to run at last.
 _SCRIPT: Final = """
+holders_of() {
+    ls -l /proc/[0-9]*/fd 2>/dev/null | while read -r line; do
+        case $line in
+        /proc/*/fd:) process=${line#/proc/} ;;
+        *"-> pipe:[$1]") echo "${process%/fd:}" ;;
+        esac
+    done
+}
 groups=
 while read -r sign group; do
     case $sign in
@@ -27,7 +36,15 @@ while read -r sign group; do
     esac
 done
 for group in $groups; do
-    kill -s KILL -- "-$group"
+    case $group in
+    pipe:*)
+        for process in $(holders_of "${group#pipe:}"); do
+            kill -s KILL -- "-$process"
+            kill -s KILL "$process"
+        done
+        ;;
+    *) kill -s KILL -- "-$group" ;;
+    esac
 done
 [ $# -eq 0 ] || exec "$@"
 """
@@ -36,7 +53,7 @@ done
 class Guardian:
     """A small process of its own that outlives ours only to clean up.
 
-    Implements :class:`crackerjack.hooks.process.ProcessGroups`. If this process ends without
+    Implements :class:`crackerjack.hooks.process_groups.ProcessGroups`. If this process ends without
     :meth:`close`, the guardian kills every group that is still alive and then becomes the command
     `on_death`, in the directory and with the environment that we had. Should the guardian itself be
     killed, all goes on without one.
@@ -70,6 +87,15 @@ class Guardian:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
+
+    @contextlib.contextmanager
+    def starting(self, pipe: int) -> Iterator[None]:
+        """While the block runs, watch over whoever holds the pipe that has this inode number."""
+        self._tell(f"+ pipe:{pipe}\n")
+        try:
+            yield
+        finally:
+            self._tell(f"- pipe:{pipe}\n")
 
     def started(self, pgid: int) -> None:
         """Watch over the process group `pgid`."""

@@ -12,11 +12,12 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Final, Protocol
+from typing import Final
 
 import msgspec
 
 from crackerjack.hooks.output import Capture, OutputRelay, ReportLines
+from crackerjack.hooks.process_groups import ProcessGroups
 
 MIB: Final = 1024 * 1024
 KEEP: Final = 64 * MIB
@@ -86,21 +87,6 @@ class Cancellation:
     def remove_callback(self, callback: Callable[[], None]) -> None:
         """Undo :meth:`add_callback`; a call that is under way may still arrive."""
         self._callbacks.pop(callback, None)
-
-
-class ProcessGroups(Protocol):
-    """Is told of every process group that lives, to end them should we be killed.
-
-    Called from many threads; must not raise or block.
-    """
-
-    def started(self, pgid: int) -> None:
-        """A process was started as the leader of the group `pgid`."""
-        ...
-
-    def ended(self, pgid: int) -> None:
-        """The group is gone."""
-        ...
 
 
 class ProcessResult(msgspec.Struct, frozen=True, kw_only=True):
@@ -215,32 +201,24 @@ class _Run:
         on_report: Callable[[bytes], None] | None,
     ) -> None:
         """Start the child and watch it."""
-        writer: int | None = None
-        if on_report is not None:
-            reader, writer = os.pipe()
-            self._closing.callback(os.close, reader)
-            self._read_from(reader, ReportLines(on_report).take)
-            env = {**(os.environ if env is None else env), REPORT_FD: str(writer)}
-        try:
-            child = self._child = subprocess.Popen(
-                list(argv),
-                cwd=cwd,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                bufsize=0,
-                start_new_session=True,
-                pass_fds=() if writer is None else (writer,),
-            )
-        finally:
-            if writer is not None:
-                os.close(writer)
-        self._groups.started(child.pid)
-        for pipe, take in zip((child.stdout, child.stderr), outputs, strict=True):
-            if pipe is not None:
-                self._closing.callback(pipe.close)
-                self._read_from(pipe.fileno(), take)
+        with contextlib.ExitStack() as childs:
+            stdout, stderr = (self._pipe(take, childs) for take in outputs)
+            passed: tuple[int, ...] = ()
+            if on_report is not None:
+                passed = (self._pipe(ReportLines(on_report).take, childs),)
+                env = {**(os.environ if env is None else env), REPORT_FD: str(passed[0])}
+            with self._groups.starting(os.fstat(stdout).st_ino):
+                child = self._child = subprocess.Popen(
+                    list(argv),
+                    cwd=cwd,
+                    env=env,
+                    stdin=subprocess.DEVNULL,
+                    stdout=stdout,
+                    stderr=stderr,
+                    start_new_session=True,
+                    pass_fds=passed,
+                )
+                self._groups.started(child.pid)
         self._watch_exit(child)
         self._cancel.add_callback(self._wake)
 
@@ -283,10 +261,15 @@ class _Run:
         child.wait(timeout)
         self._groups.ended(child.pid)
 
-    def _read_from(self, fd: int, take: Callable[[bytes], None]) -> None:
-        os.set_blocking(fd, False)
-        self._pipes[fd] = take
-        self._selector.register(fd, selectors.EVENT_READ, lambda: self._read(fd))
+    def _pipe(self, take: Callable[[bytes], None], childs: contextlib.ExitStack) -> int:
+        """Make a pipe and read from it; return its other end, which is open as long as `childs`."""
+        reader, writer = os.pipe()
+        self._closing.callback(os.close, reader)
+        childs.callback(os.close, writer)
+        os.set_blocking(reader, False)
+        self._pipes[reader] = take
+        self._selector.register(reader, selectors.EVENT_READ, lambda: self._read(reader))
+        return writer
 
     def _watch_exit(self, child: subprocess.Popen[bytes]) -> None:
         """Have the selector woken by the exit, with the child not reaped: it keeps its number."""

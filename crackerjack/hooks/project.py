@@ -22,7 +22,8 @@ from crackerjack.hooks.layout import Layout, discover_layout
 from crackerjack.hooks.look import Found
 from crackerjack.hooks.memory import Memory
 from crackerjack.hooks.patterns import path_patterns
-from crackerjack.hooks.process import Cancellation, ProcessGroups
+from crackerjack.hooks.process import Cancellation
+from crackerjack.hooks.process_groups import NoGroups, ProcessGroups
 from crackerjack.hooks.selection import PlannedHook, select_hooks
 from crackerjack.hooks.source_lines import SourceLines
 from crackerjack.hooks.tools import Toolbox
@@ -69,16 +70,6 @@ def check_request(
         select_hooks(config, Layout(), Toolbox(config.root, None), names=names, wanted=wanted)
     if changed_only or since:
         changed_files(config.root, since or None)
-
-
-class NoGroups:
-    """Watches over no process groups: for looking at a project without running anything."""
-
-    def started(self, pgid: int) -> None:
-        """Nobody needs to know."""
-
-    def ended(self, pgid: int) -> None:
-        """Nobody needs to know."""
 
 
 class Project:

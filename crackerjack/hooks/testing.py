@@ -11,7 +11,8 @@ from typing import ClassVar, Final
 import msgspec
 
 from crackerjack.hooks.coverage import measures_coverage
-from crackerjack.hooks.process import Cancellation, ProcessGroups, ProcessResult, run_process
+from crackerjack.hooks.process import Cancellation, ProcessResult, run_process
+from crackerjack.hooks.process_groups import ProcessGroups
 from crackerjack.hooks.pytest_session import PytestSession, TestOutcome, TestResult, judge_session
 from crackerjack.types import HookStatus
 

@@ -7,16 +7,9 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from crackerjack.hooks.process import Cancellation
+from crackerjack.hooks.process_groups import NoGroups
 from crackerjack.hooks.pytest_session import TestResult
 from crackerjack.hooks.testing import TestRun, run_tests
-
-
-class NoGroups:
-    def started(self, pgid: int) -> None:
-        pass
-
-    def ended(self, pgid: int) -> None:
-        pass
 
 
 class Project:

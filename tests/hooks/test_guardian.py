@@ -102,6 +102,31 @@ def test_nothing_is_left_behind_by_a_run_that_was_killed(tmp_path: Path, ending:
     runner.stdout.close()
 
 
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="there is no /proc to ask here")
+def test_a_child_that_was_being_started_when_the_run_was_killed_is_not_left_behind() -> None:
+    code = """
+        import os, signal, sys
+        from crackerjack.hooks.guardian import Guardian
+        from crackerjack.hooks.process import Cancellation, run_process
+
+        class KilledTooEarly(Guardian):
+            def started(self, pgid):
+                print(pgid, flush=True)
+                os.kill(os.getpid(), signal.SIGKILL)
+
+        run_process(["sleep", "1000"], cwd=".", timeout=1000, cancel=Cancellation(),
+                    groups=KilledTooEarly())
+    """
+    killed = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code)],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        check=False,
+    )
+    assert killed.returncode == -signal.SIGKILL
+    assert ends_within(int(killed.stdout), 5.0)
+
+
 def test_a_dismissed_guardian_harms_nobody(
     sleeper: subprocess.Popen[bytes], tmp_path: Path
 ) -> None:

@@ -19,9 +19,10 @@ from crackerjack.hooks.process import (
     ProcessResult,
     run_process,
 )
+from crackerjack.hooks.process_groups import NoGroups
 
 
-class Groups:
+class Groups(NoGroups):
     """Remembers what it is told."""
 
     def __init__(self) -> None:
@@ -397,10 +398,7 @@ def test_a_million_lines_need_little_memory(tmp_path: Path) -> None:
     code = """
         import resource, sys
         from crackerjack.hooks.process import Cancellation, run_process
-
-        class Groups:
-            def started(self, pgid): pass
-            def ended(self, pgid): pass
+        from crackerjack.hooks.process_groups import NoGroups
 
         def peak():
             size = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -415,7 +413,7 @@ def test_a_million_lines_need_little_memory(tmp_path: Path) -> None:
         before = peak()
         for keep in (0, 64 * 1024 * 1024):
             result = run_process([sys.executable, "-c", printer], cwd=".", timeout=60,
-                                 cancel=Cancellation(), groups=Groups(), on_output=count, keep=keep)
+                                 cancel=Cancellation(), groups=NoGroups(), on_output=count, keep=keep)
             assert result.returncode == 0 and len(result.stdout) == keep, result.returncode
             assert passed < 1.1 * 1024 * 1024, passed
             print(peak() - before)

@@ -19,16 +19,12 @@ from crackerjack.hooks.execution import tool_environment
 from crackerjack.hooks.files import SourceFile, walk
 from crackerjack.hooks.fixing import FixedFile
 from crackerjack.hooks.process import Cancellation, ProcessResult, run_process
+from crackerjack.hooks.process_groups import NoGroups
 from crackerjack.hooks.python_source import decode, parse
 from crackerjack.types import HookStatus
 from tests.hooks.cleaning.sources import sources
 
 RUFF = os.path.join(os.path.dirname(sys.executable), "ruff")
-
-
-class NoGroups:
-    def started(self, pgid: int) -> None: ...
-    def ended(self, pgid: int) -> None: ...
 
 
 class Cleaner:
