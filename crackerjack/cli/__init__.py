@@ -58,8 +58,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _complain(sentence: str) -> None:
+    from crackerjack.reports.safe_text import inert
+
     with suppress(OSError):  # then the exit code alone says it
-        print(f"crackerjack: error: {sentence}", file=sys.stderr)
+        print(f"crackerjack: error: {inert(sentence)}", file=sys.stderr)
 
 
 def _import_msgspec() -> None:

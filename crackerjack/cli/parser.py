@@ -33,15 +33,16 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         import difflib
 
+        from crackerjack.reports.safe_text import inert
+
         unknown = message.removeprefix("unrecognized arguments: ")
         if unknown != message:
             known = [name for action in self._actions for name in action.option_strings]
             close = difflib.get_close_matches(unknown.split()[0].partition("=")[0], known, n=1)
             if close:
                 message += f" (did you mean {close[0]}?)"
-        self.exit(
-            ExitCode.USAGE, f"{self.prog}: error: {message}\nTry '{self.prog} --help' for help.\n"
-        )
+        help_is = f"Try '{self.prog} --help' for help."
+        self.exit(ExitCode.USAGE, f"{self.prog}: error: {inert(message)}\n{help_is}\n")
 
 
 def _formatter(prog: str) -> argparse.HelpFormatter:

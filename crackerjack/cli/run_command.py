@@ -18,6 +18,7 @@ from crackerjack.errors import StoreError, UsageError
 from crackerjack.events.event import WorkflowEvent
 from crackerjack.jobs.job_manager import Job
 from crackerjack.jobs.snapshot import JobSnapshot
+from crackerjack.reports.safe_text import one_line
 from crackerjack.terminal.view import View, make_view
 from crackerjack.types import ExitCode
 from crackerjack.workflow.options import RunOptions
@@ -55,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.format:
             write_report(snapshot, arguments.format, report or sys.stdout.buffer)
     if arguments.json and exit_code == ExitCode.USAGE:
-        print(f"crackerjack: error: {snapshot.reason}", file=sys.stderr)
+        print(f"crackerjack: error: {one_line(snapshot.reason)}", file=sys.stderr)
     return exit_code
 
 
@@ -143,7 +144,7 @@ class _Notes:
 
     def note(self, text: str) -> None:
         """Show the message."""
-        print(text, file=sys.stderr)
+        print(one_line(text), file=sys.stderr)
 
     def close(self) -> None:
         """Nothing was changed."""

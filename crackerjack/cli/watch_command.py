@@ -15,6 +15,7 @@ from crackerjack.container import Container, open_container
 from crackerjack.errors import FutureCursor, UsageError
 from crackerjack.events.event import WorkflowEvent
 from crackerjack.events.payload import WorkflowEnded
+from crackerjack.reports.safe_text import one_line
 from crackerjack.terminal.view import View, make_view
 from crackerjack.types import ExitCode
 
@@ -148,7 +149,7 @@ def _note_state(view: View, state: State) -> None:
 
 def _say_state(state: State) -> None:
     if not state.connected:
-        print(_sentence(state), file=sys.stderr)
+        print(one_line(_sentence(state)), file=sys.stderr)
 
 
 def _sentence(state: State) -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.command_line import CommandLine, Project
+from tests.cli.command_line import CommandLine, Ended, Project
 from tests.cli.test_bad_input import CHECK, FIX, bytes_below, git
 
 
@@ -109,6 +109,40 @@ class TestConfiguration:
         ran = crackerjack(*arguments)
         assert (ran.exit_code, ran.stdout) == (2, "")
         assert sentence in ran.stderr
+
+
+class TestWordsOfStrangers:
+    """What a configuration, a directory or an argument is called is no command to the terminal."""
+
+    NAME = "a\x1b]0;owned\x07\x1b[2Jb\nc\x9b2J"
+
+    def test_a_name_in_a_configuration_is_shown_not_obeyed(
+        self, crackerjack: CommandLine, project: Project
+    ) -> None:
+        key = self.NAME.encode("unicode_escape").decode().replace("\\x", "\\u00")
+        project.configure(
+            f'[tool.crackerjack.workflows."{key}"]\nsteps = [{{action = "run_fast_hooks"}}]'
+        )
+        self.is_harmless(crackerjack("--workflow", "other"))
+        project.configure(f'[tool.crackerjack.hooks."{key}"]\ncommand = ["true"]')
+        self.is_harmless(crackerjack())
+
+    @pytest.mark.parametrize(
+        "option", ["--project", "--events-file", "--since", "--hook", "--workflow", "--nonsense"]
+    )
+    def test_nor_is_an_argument(
+        self, crackerjack: CommandLine, project: Project, option: str
+    ) -> None:
+        git(project, "init", "-q")
+        ran = crackerjack(f"{option}=no/such/{self.NAME}")
+        self.is_harmless(ran._replace(stderr=ran.stderr.partition("\nTry 'crackerjack")[0]))
+
+    @staticmethod
+    def is_harmless(ran: Ended) -> None:
+        assert (ran.exit_code, ran.stdout) == (2, "")
+        (line,) = ran.stderr.removesuffix("\n").split("\n")
+        assert line.isprintable()
+        assert "owned" in line
 
 
 class TestSurroundings:
