@@ -19,6 +19,8 @@ class Refusal(msgspec.Struct, frozen=True):
     """As the caller named it."""
     reason: str
     """Half a sentence for the user: ``has changed since it was read``."""
+    failed: bool = False
+    """It is not that the file is one to leave alone: the system could not do it, say on a full disk."""
 
 
 class _Refused(Exception):
@@ -51,7 +53,7 @@ def replace_file(path: str, content: bytes, *, expect: bytes | str) -> Refusal |
     except _Refused as refused:
         return Refusal(path, str(refused))
     except OSError as error:
-        return Refusal(path, f"cannot be replaced: {error.strerror}")
+        return Refusal(path, f"cannot be replaced: {error.strerror}", failed=True)
     return None
 
 

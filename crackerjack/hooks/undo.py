@@ -221,7 +221,7 @@ class UndoStore:
                 " WHERE job_id = ? AND path = ? AND after_digest = ?)",
                 (job_id, os.fsencode(path), digest),
             )
-        return Refusal(path, refusal.reason)
+        return Refusal(path, refusal.reason, refusal.failed)
 
     def changes(self, job_id: str) -> tuple[FileChange, ...]:
         """Return what the job changed, one change per file; see :func:`folded`."""

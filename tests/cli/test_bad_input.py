@@ -139,6 +139,21 @@ class TestDirectories:
         assert "pyproject.toml is read-only" in init.stderr
         assert bytes_below(project.root) == before
 
+    def test_one_where_nothing_can_be_made_is_not_cleaned_and_says_so(
+        self, as_anybody: CommandLine, project: Project
+    ) -> None:
+        """A full disk is the same to it: each file may be written, its new content has no place."""
+        bad = project.write("sample/bad.py", "import os\n\nx = 1   \n")
+        bad.parent.chmod(0o555)
+        try:
+            ran = as_anybody("--skip-hooks")
+        finally:
+            bad.parent.chmod(0o755)
+        assert ran.exit_code == 3
+        assert bad.read_text() == "import os\n\nx = 1   \n"
+        assert "1 file cannot be replaced: Permission denied" in ran.stdout
+        assert "successfully" not in ran.stdout
+
     def test_one_that_cannot_be_read_is_told(
         self, as_anybody: CommandLine, project: Project
     ) -> None:

@@ -154,6 +154,11 @@ class _Cleaning:
     def result(self, status: HookStatus | None = None, reason: str = "") -> CleaningResult:
         """What came of it; `status` and `reason` where it ended early."""
         done = HookStatus.FAILED if self._replace is None else HookStatus.FIXED
+        failures = [refusal for refusal in self._refused if refusal.failed]
+        if failures and status is None:
+            status = HookStatus.TOOL_ERROR
+            count = "1 file" if len(failures) == 1 else f"{len(failures)} files"
+            reason = f"{count} {failures[0].reason}"
         return CleaningResult(
             status=status or (done if self._cleaned else HookStatus.PASSED),
             reason=reason,
