@@ -164,6 +164,18 @@ class TestDirectories:
         finally:
             sealed.chmod(0o755)
 
+    def test_a_file_that_cannot_be_read_has_passed_no_check(
+        self, as_anybody: CommandLine, project: Project
+    ) -> None:
+        sealed = project.write("sample/sealed.py", "eval('1')\n")
+        sealed.chmod(0)
+        hooks = ("file-checks", "ruff-check", "ruff-format", "ruff-security", "ruff-modernize")
+        ran = as_anybody("--check", "--json", *(f"--hook={hook}" for hook in hooks))
+        assert ran.exit_code == 1
+        assert {(hook, path) for hook, path, _ in ran.findings} == {
+            (hook, "sample/sealed.py") for hook in hooks
+        }
+
     def test_one_deeper_than_paths_are_long(
         self, crackerjack: CommandLine, project: Project
     ) -> None:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+import re
+from collections.abc import Iterator
+from typing import Final
 
 import msgspec
 
@@ -13,9 +16,16 @@ from crackerjack.hooks.parsers.reading import (
     broke,
     decode,
     judge,
+    plain,
     position,
     severity,
 )
+
+_UNREAD: Final = re.compile(
+    r"^warning: (?:Failed to lint (?P<path>(?s:.+?))|Encountered error): (?P<message>.+)$",
+    re.MULTILINE,
+)
+"""All that it says, with exit code 0, of what it could not read when E902 is not among its rules."""
 
 
 class Location(msgspec.Struct, frozen=True):
@@ -64,11 +74,20 @@ class Finding(msgspec.Struct, frozen=True):
 
 def parse(hook: str, output: ToolOutput) -> Parsed:
     """A missing path is a finding E902 to ruff, with exit code 1: to us it is an error."""
-    findings = decode(output.stdout, list[Finding])
-    if findings is None:
+    listed = decode(output.stdout, list[Finding])
+    if listed is None:
         return broke(hook, output, "without a readable report")
     paths = ProjectPaths(output.root)
+    told = {paths(one.filename) for one in listed if one.code == "E902"}
+    findings = [*listed, *(one for one in _unread(output) if paths(one.filename) not in told)]
     found = [one.diagnostic(hook, paths) for one in findings if not one.unreachable]
     if unreachable := [one.filename for one in findings if one.unreachable]:
         return broke(hook, output, f"and did not find {unreachable[0]}", found)
     return judge(hook, output, found)
+
+
+def _unread(output: ToolOutput) -> Iterator[Finding]:
+    """What ruff only warns of: it has not looked, so it has not passed."""
+    for match in _UNREAD.finditer(plain(output.stderr)):
+        filename = os.path.join(output.root, match["path"] or "")
+        yield Finding(filename=filename, message=match["message"], code="E902")

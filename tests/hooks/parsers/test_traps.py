@@ -48,6 +48,36 @@ class TestFindingsWithExitCodeZero:
 
         assert result.status is HookStatus.FAILED
 
+    def test_ruff_that_only_warns_of_what_it_could_not_read(self, tmp_path: Path) -> None:
+        """As it does when E902 is not among the rules that it was told."""
+        (tmp_path / "odd: na\nme.py").touch()
+        warning = "warning: Failed to lint odd: na\nme.py: Permission denied (os error 13)\n"
+        (tmp_path / "sealed.py").touch()
+        warnings = warning + warning.replace("odd: na\nme", "sealed")
+
+        result = read("ruff", "[]", stderr=warnings, root=str(tmp_path))
+        sealed = read("ruff", "[]", stderr=warnings.removeprefix(warning), root=str(tmp_path))
+        gone = read("ruff", "[]", stderr=warnings, root="/project")
+
+        assert result.status is not HookStatus.PASSED
+        assert sealed.status is HookStatus.FAILED
+        assert [(one.path, one.code, one.message) for one in sealed.diagnostics] == [
+            ("sealed.py", "E902", "Permission denied (os error 13)")
+        ]
+        assert gone.status is HookStatus.TOOL_ERROR
+
+    def test_ruff_that_warns_of_what_it_reports(self, tmp_path: Path) -> None:
+        file = tmp_path / "sealed.py"
+        file.touch()
+        finding = RUFF_FINDING | {"code": "E902", "filename": str(file)}
+        warning = "warning: Failed to lint sealed.py: Permission denied (os error 13)\n"
+
+        result = read(
+            "ruff", json.dumps([finding]), stderr=warning, exit_code=1, root=str(tmp_path)
+        )
+
+        assert len(result.diagnostics) == 1
+
     def test_bandit_that_did_not_find_its_path(self) -> None:
         report = {"results": [], "errors": [{"filename": "./gone", "reason": "No such file"}]}
 
