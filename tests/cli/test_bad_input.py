@@ -169,7 +169,7 @@ class TestDirectories:
     ) -> None:
         sealed = project.write("sample/sealed.py", "eval('1')\n")
         sealed.chmod(0)
-        hooks = ("file-checks", "ruff-check", "ruff-format", "ruff-security", "ruff-modernize")
+        hooks = ("file-checks", "codespell", "ruff-check", "ruff-format", "ruff-security")
         ran = as_anybody("--check", "--json", *(f"--hook={hook}" for hook in hooks))
         assert ran.exit_code == 1
         assert {(hook, path) for hook, path, _ in ran.findings} == {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 from typing import Final
 
@@ -12,10 +14,14 @@ from crackerjack.hooks.parsers.reading import ProjectPaths, broke, judge, missin
 _FINDING: Final = re.compile(
     r"^(?P<path>.+?):(?:(?P<line>\d{1,9}):)? (?P<wrong>\S+) ==> (?P<right>.+)$", re.MULTILINE
 )
+_FORBIDDEN: Final = re.compile(
+    rf"^WARNING: (?P<message>{os.strerror(errno.EACCES)}|{os.strerror(errno.EPERM)}): (?P<path>.+)$",
+    re.MULTILINE,
+)
 
 
 def parse(hook: str, output: ToolOutput) -> Parsed:
-    """A missing path is passed over in silence, with exit code 0."""
+    """A missing path is passed over in silence, one that may not be read with a warning: exit code 0."""
     paths = ProjectPaths(output.root)
     found = [
         Diagnostic(
@@ -28,6 +34,18 @@ def parse(hook: str, output: ToolOutput) -> Parsed:
             message=f"{match['wrong']} ==> {match['right'].strip()}",
         )
         for match in _FINDING.finditer(output.stdout)
+    ]
+    found += [
+        Diagnostic(
+            hook=hook,
+            path=paths(match["path"]),
+            line=None,
+            column=None,
+            code="unreadable",
+            severity=Severity.ERROR,
+            message=f"cannot be read: {match['message']}",
+        )
+        for match in _FORBIDDEN.finditer(output.stderr)
     ]
     if missing := missing_inputs(output):
         return broke(hook, output, f"and did not find {missing[0]}", found)
