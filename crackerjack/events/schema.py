@@ -163,6 +163,29 @@ def _use_write_ahead_log(connection: sqlite3.Connection) -> None:
             return
 
 
+def identity(path: str) -> tuple[int, int] | None:
+    """Tell which file it is that stands at `path`; None when there is none. Raises :exc:`OSError`."""
+    try:
+        found = os.stat(path)
+    except FileNotFoundError:
+        return None
+    return found.st_dev, found.st_ino
+
+
+def check_in_place(path: str, opened: tuple[int, int] | None) -> None:
+    """Raise :exc:`StoreUnavailable` when the store is no longer the one that was `opened`.
+
+    SQLite would go on in a file that has no name any more, and all of it would be gone in the end.
+    """
+    try:
+        in_place = identity(path) == opened
+    except OSError:  # it may not be looked at any more, but what is open can be written
+        return
+    if not in_place:
+        hint = "leave it alone while crackerjack runs"
+        raise StoreUnavailable(path, "was removed or replaced while it was in use", hint)
+
+
 @contextmanager
 def explained(path: str) -> Iterator[None]:
     """Turn what SQLite and the file system say about the store into :exc:`StoreUnavailable`."""

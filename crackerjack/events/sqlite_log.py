@@ -21,7 +21,15 @@ from crackerjack.events.batch import Tally, numbered, taken_over, tally
 from crackerjack.events.event import Draft, WorkflowEvent
 from crackerjack.events.log import JobEntry, JobHeader
 from crackerjack.events.poke import Poker
-from crackerjack.events.schema import BULK_TYPES, MILESTONES, explained, open_reader, open_writer
+from crackerjack.events.schema import (
+    BULK_TYPES,
+    MILESTONES,
+    check_in_place,
+    explained,
+    identity,
+    open_reader,
+    open_writer,
+)
 from crackerjack.types import JobId
 
 _ROWS_PER_INSERT: Final = 128
@@ -53,6 +61,8 @@ class SqliteEventLog:
         self._poker = Poker(self.pokes)
         self._writing = threading.Lock()
         self._writer = open_writer(self.path)
+        with explained(self.path):
+            self._opened = identity(self.path)
         self._pooling = threading.Lock()
         self._idle_readers: list[sqlite3.Connection] = []
         self._closed = False
@@ -197,6 +207,7 @@ class SqliteEventLog:
     def _transaction(self, *, durable: bool = False) -> Iterator[sqlite3.Connection]:
         """Commit what is done with the connection, or nothing; `durable` waits for the disk."""
         with self._writing, explained(self.path):
+            check_in_place(self.path, self._opened)
             connection = self._writer
             if durable:
                 connection.execute("PRAGMA synchronous=FULL")

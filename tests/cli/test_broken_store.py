@@ -6,6 +6,7 @@ import resource
 import shutil
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -206,6 +207,18 @@ def test_a_run_goes_on_when_the_log_cannot_grow(
     assert "Not all of this run could be kept: the store" in out
     assert (project.root / "end").exists()
     is_kept_as_far_as_it_could(crackerjack)
+
+
+@pytest.mark.parametrize("anew", ["true", "crackerjack jobs"])
+def test_a_store_that_is_removed_during_a_run_is_missed(
+    crackerjack: CommandLine, project: Project, anew: str
+) -> None:
+    anew = anew.replace("crackerjack", f"{sys.executable} -m crackerjack")
+    project.write_tool(f'rm -r "{crackerjack.state_dir}"; {anew}; touch end')
+    ran = crackerjack("--check", "--hook", "tool")
+    assert ran.exit_code == 2
+    assert "store.db was removed or replaced while it was in use" in " ".join(ran.stdout.split())
+    assert (project.root / "end").exists()
 
 
 SMALL_DISK = """
