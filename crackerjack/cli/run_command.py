@@ -55,7 +55,7 @@ def run(arguments: argparse.Namespace) -> int:
         view.close()
         if arguments.format:
             write_report(snapshot, arguments.format, report or sys.stdout.buffer)
-    if arguments.json and exit_code == ExitCode.USAGE:
+    if arguments.json and exit_code == ExitCode.USAGE and snapshot.reason:
         print(f"crackerjack: error: {one_line(snapshot.reason)}", file=sys.stderr)
     return exit_code
 

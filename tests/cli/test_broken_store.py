@@ -219,6 +219,9 @@ def test_a_store_that_is_removed_during_a_run_is_missed(
     assert ran.exit_code == 2
     assert "store.db was removed or replaced while it was in use" in " ".join(ran.stdout.split())
     assert (project.root / "end").exists()
+    said = crackerjack("--check", "--hook", "tool", "--json").stderr.splitlines()
+    assert len(said) == 2  # while it ran, and at the end; no event has a word of it
+    assert all("was removed or replaced" in line for line in said)
 
 
 SMALL_DISK = """
