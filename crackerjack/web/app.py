@@ -22,6 +22,7 @@ from crackerjack.jobs.job_manager import JobManager
 from crackerjack.web.admission import Admission
 from crackerjack.web.event_bridge import EventBusWebSocketBridge
 from crackerjack.web.feed import Feeds
+from crackerjack.web.frames import Receive, Scope, Send
 from crackerjack.web.guard import Guard
 from crackerjack.web.metrics import Metrics
 from crackerjack.web.problems import problem
@@ -71,7 +72,7 @@ def create_websocket_app(
         live=bridge is not None,
         roots=roots,
     )
-    app = Starlette(
+    app = _Application(
         routes=[*routes.routes(), *StatusRoutes(log, metrics).routes()],
         lifespan=lifespan,
         middleware=[Middleware(Guard, admission=admission, on_refusal=metrics.refused)],
@@ -86,6 +87,21 @@ def create_websocket_app(
         register_websocket_routes(app, handler)
         metrics.connections.labels("websocket").set_function(bridge.get_active_connections)
     return app
+
+
+class _Application(Starlette):
+    """Takes WebSocket connections past the middleware, which is for HTTP.
+
+    Each layer would keep a coroutine for as long as a connection lasts; :class:`WebSocketHandler`
+    has the same admission.
+    """
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "websocket":
+            scope["app"] = self
+            await self.router(scope, receive, send)
+        else:
+            await super().__call__(scope, receive, send)
 
 
 async def _problem(_request: Request, error: Exception) -> Response:

@@ -63,6 +63,25 @@ class Connection:
     only lags. The task is also how a client is served whose ASGI server lends no :class:`FrameWriter`.
     """
 
+    __slots__ = (
+        "_closed",
+        "_limits",
+        "_on_end",
+        "_progress_at",
+        "_reading",
+        "_registered",
+        "_sending",
+        "_sent_at",
+        "_taken",
+        "_tell_position",
+        "_writer",
+        "_written",
+        "cursor",
+        "feed",
+        "selection",
+        "websocket",
+    )
+
     def __init__(
         self,
         websocket: WebSocket,

@@ -53,6 +53,10 @@ class FrameWriter:
         if not (self._protocol.close_sent or self._transport.is_closing()):
             self._transport.write(frames)
 
+    def forget_handshake(self) -> None:
+        """Let go of the request and the response: two kilobytes of every idle connection."""
+        vars(self._protocol).update(request=None, response=None, scope=None)
+
     @property
     def waiting(self) -> int:
         """Bytes that the client has not taken yet."""
@@ -96,6 +100,9 @@ class FramingProtocol(WebSocketsSansIOProtocol):
 
 
 def frame_writer(scope: Scope) -> FrameWriter | None:
-    """What the server lends for this connection; None for a server that is not ours."""
+    """What the server lends for this accepted connection; None for a server that is not ours."""
     writer = (scope.get("extensions") or {}).get(EXTENSION)
-    return writer if isinstance(writer, FrameWriter) else None
+    if not isinstance(writer, FrameWriter):
+        return None
+    writer.forget_handshake()
+    return writer

@@ -12,16 +12,18 @@ from typing import Any, Final, Protocol
 import msgspec
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
-from starlette.websockets import WebSocket
+from starlette.types import ASGIApp
 
 from crackerjack.errors import CrackerjackError, FutureCursor, InvalidJobId, UnknownJob, UsageError
 from crackerjack.events.subscription import type_pattern
 from crackerjack.types import JobId, parse_job_id
-from crackerjack.web.admission import Admission, Refusal, query, subprotocol
+from crackerjack.web.admission import Admission, query, subprotocol
 from crackerjack.web.connection import GONE, Connection
 from crackerjack.web.event_bridge import ALL_JOBS, EventBusWebSocketBridge
+from crackerjack.web.frames import Receive, Scope, Send
 from crackerjack.web.page import Selection
 from crackerjack.web.problems import problem
+from crackerjack.web.socket import Socket
 
 _LARGEST: Final = 64 * 1024  # bytes in a message from a client
 _MESSAGES_PER_SECOND: Final = 50
@@ -69,21 +71,22 @@ class WebSocketHandler:
         self._snapshot = snapshot
         self._on_refusal = on_refusal
 
-    async def progress(self, websocket: WebSocket) -> None:
+    def progress(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """``/ws/progress/{job_id}``: one job, from its snapshot or after `since`."""
-        await self._serve(websocket, self._follow_job)
+        return self._serve(Socket(scope, receive, send), self._follow_job)
 
-    async def events(self, websocket: WebSocket) -> None:
+    def events(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
         """``/ws/events``: every job of the store."""
-        await self._serve(websocket, self._follow_all)
+        return self._serve(Socket(scope, receive, send), self._follow_all)
 
     async def _serve(
-        self, websocket: WebSocket, follow: Callable[[WebSocket], Awaitable[Connection]]
+        self, websocket: Socket, follow: Callable[[Socket], Awaitable[Connection]]
     ) -> None:
         if (refusal := self._admission.refusal(websocket.scope)) is not None:
-            await self._refuse(websocket, refusal)
+            self._on_refusal(refusal.reason)
+            await websocket.deny(problem(refusal.status, refusal.detail))
             return
-        await websocket.accept(subprotocol=subprotocol(websocket.scope.get("subprotocols", ())))
+        await websocket.accept(subprotocol(websocket.scope.get("subprotocols", ())))
         try:
             connection = await follow(websocket)
         except Refused as refused:
@@ -91,22 +94,17 @@ class WebSocketHandler:
             await websocket.close(refused.code, refused.reason[:_REASON])
             return
         try:
-            await _Listener(self._jobs, self._admission, websocket, connection).listen()
+            trusted = self._admission.trusts(websocket.scope)
+            websocket.forget_handshake()
+            await _Listener(self._jobs, websocket, connection, trusted=trusted).listen()
         except GONE:
             _LOGGER.debug("a client was gone before it was answered")
         finally:
             await self._bridge.unregister_client(connection.feed.job_id, websocket)
 
-    async def _refuse(self, websocket: WebSocket, refusal: Refusal) -> None:
-        self._on_refusal(refusal.reason)
-        if "websocket.http.response" in websocket.scope.get("extensions", {}):
-            await websocket.send_denial_response(problem(refusal.status, refusal.detail))
-        else:
-            await websocket.close()  # ASGI has the server answer 403
-
-    async def _follow_job(self, websocket: WebSocket) -> Connection:
+    async def _follow_job(self, websocket: Socket) -> Connection:
         try:
-            job_id = parse_job_id(websocket.path_params["job_id"])
+            job_id = parse_job_id(websocket.scope["path_params"]["job_id"])
         except InvalidJobId:
             raise Refused(1008, "invalid job id") from None
         self._check_room(job_id)
@@ -122,7 +120,7 @@ class WebSocketHandler:
         connection.start(tell_position=text is not None or selection.types is not None)
         return connection
 
-    async def _follow_all(self, websocket: WebSocket) -> Connection:
+    async def _follow_all(self, websocket: Socket) -> Connection:
         self._check_room(ALL_JOBS)
         asked = query(websocket.scope)
         selection = _selection(asked)
@@ -140,7 +138,7 @@ class WebSocketHandler:
             raise Refused(4410, "the cursor is of another store") from None
 
     async def _register(
-        self, websocket: WebSocket, job_id: JobId | None, since: int | None, selection: Selection
+        self, websocket: Socket, job_id: JobId | None, since: int | None, selection: Selection
     ) -> Connection:
         try:
             return await self._bridge.register_client(job_id, websocket, since, selection=selection)
@@ -159,11 +157,21 @@ class WebSocketHandler:
 class _Listener:
     """Hears one client out: it may say little, seldom, or nothing at all."""
 
+    __slots__ = (
+        "_allowance",
+        "_bad",
+        "_connection",
+        "_heard_at",
+        "_jobs",
+        "_trusted",
+        "_websocket",
+    )
+
     def __init__(
-        self, jobs: Jobs, admission: Admission, websocket: WebSocket, connection: Connection
+        self, jobs: Jobs, websocket: Socket, connection: Connection, *, trusted: bool
     ) -> None:
         self._jobs = jobs
-        self._admission = admission
+        self._trusted = trusted
         self._websocket = websocket
         self._connection = connection
         self._bad = 0
@@ -205,7 +213,7 @@ class _Listener:
                     self._connection.close(1008, f"{_BAD_MESSAGES} bad messages")
 
     async def _cancel(self, job_id: JobId) -> None:
-        if not self._admission.trusts(self._websocket.scope):
+        if not self._trusted:
             await self._error("forbidden", "to cancel a job, connect with the token")
             return
         try:
@@ -262,6 +270,16 @@ def _selection(asked: dict[str, str]) -> Selection:
 def register_websocket_routes(app: Starlette, handler: WebSocketHandler) -> None:
     """Add the WebSocket endpoints to an application."""
     app.router.routes += [
-        WebSocketRoute("/ws/progress/{job_id:path}", handler.progress, name="progress"),
-        WebSocketRoute("/ws/events", handler.events, name="events"),
+        WebSocketRoute("/ws/progress/{job_id:path}", _Endpoint(handler.progress), name="progress"),
+        WebSocketRoute("/ws/events", _Endpoint(handler.events), name="events"),
     ]
+
+
+class _Endpoint:
+    """An ASGI application that starlette does not take for a function, and wrap in its own way."""
+
+    def __init__(self, serve: ASGIApp) -> None:
+        self._serve = serve
+
+    def __call__(self, scope: Scope, receive: Receive, send: Send) -> Awaitable[None]:
+        return self._serve(scope, receive, send)
