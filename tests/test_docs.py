@@ -179,3 +179,9 @@ def _rows(section: str) -> dict[str, list[str]]:
         first, *others = (cell.strip() for cell in line.strip("|").split("|"))
         rows.update(dict.fromkeys(re.findall(r"`([\w-]+)`", first), others))
     return rows
+
+
+def test_the_tests_that_show_a_promise_exist() -> None:
+    named = re.findall(r"`(tests/[\w/]+\.py)`", (ROOT / "docs" / "guarantees.md").read_text())
+    assert len(set(named)) > 10
+    assert [name for name in named if not (ROOT / name).is_file()] == []
