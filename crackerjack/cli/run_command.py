@@ -34,10 +34,7 @@ Sink = Callable[[WorkflowEvent], None]
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the checks; the exit code is the job's."""
-    if arguments.output and not arguments.format:
-        raise UsageError("--output needs --format text, github, sarif, junit or json")
-    if arguments.json and arguments.format and not arguments.output:
-        raise UsageError("--json and --format both want stdout: give --output FILE for the report")
+    _check_outputs(arguments)
     config = configure(arguments)
     sys.setswitchinterval(_SWITCH)
     with ExitStack() as stack:
@@ -58,6 +55,17 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.json and exit_code == ExitCode.USAGE and snapshot.reason:
         print(f"crackerjack: error: {one_line(snapshot.reason)}", file=sys.stderr)
     return exit_code
+
+
+def _check_outputs(arguments: argparse.Namespace) -> None:
+    if arguments.output and not arguments.format:
+        raise UsageError("--output needs --format text, github, sarif, junit or json")
+    if arguments.json and arguments.format and not arguments.output:
+        raise UsageError("--json and --format both want stdout: give --output FILE for the report")
+    if arguments.output and arguments.events_file:
+        file, other = map(os.path.realpath, (arguments.output, arguments.events_file))
+        if file == other and (os.path.isfile(file) or not os.path.exists(file)):
+            raise UsageError("--output and --events-file name one file: give each its own")
 
 
 def configure(arguments: argparse.Namespace) -> Config:
@@ -86,7 +94,14 @@ def _options(arguments: argparse.Namespace) -> RunOptions:
         hooks=tuple(arguments.hook),
         changed_only=arguments.changed_only,
         since=arguments.since,
+        outputs=tuple(map(os.path.realpath, _outputs(arguments))),
     )
+
+
+def _outputs(arguments: argparse.Namespace) -> list[str]:
+    """Where the events, the report and the view go. Linux alone has a link to what stdout is."""
+    named = (arguments.output, arguments.events_file)
+    return ["/dev/stdout", "/dev/stderr", *(path for path in named if path is not None)]
 
 
 def _open_sinks(stack: ExitStack, arguments: argparse.Namespace) -> list[Sink]:

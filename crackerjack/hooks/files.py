@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -87,6 +87,11 @@ class FileSet(msgspec.Struct, frozen=True):
         matches = path_patterns(tuple(patterns)).matches
         kept = tuple([file for file in self.files if matches(file.path)])
         return msgspec.structs.replace(self, files=kept)
+
+    def without(self, paths: Collection[str]) -> FileSet:
+        """Return the set without these."""
+        kept = tuple(file for file in self.files if file.path not in paths)
+        return self if len(kept) == len(self.files) else msgspec.structs.replace(self, files=kept)
 
     def refreshed(self, paths: Iterable[str]) -> FileSet:
         """Return the set with these of its files looked at again, after something wrote to them."""

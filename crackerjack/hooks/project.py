@@ -149,18 +149,21 @@ class Project:
         names: Collection[str] = (),
         wanted: Collection[str] = (),
         everything: bool = False,
+        outputs: Collection[str] = (),
     ) -> None:
-        """Find files, layout and tools, and so the hooks.
+        """Find files, layout and tools, and so the hooks. The `outputs` of this run are left out.
 
         Raises :exc:`UsageError` for a name that no hook has and for a revision that git does not
         know, :exc:`ConfigError` for a hook of the user's own that cannot work.
         """
         root, exclude = self.config.root, (*self.config.exclude, *self._our_own_files())
-        self.all_files = self.files = discover(root, exclude=exclude)
+        ours = {os.path.relpath(path, root) for path in outputs}
+        self.all_files = self.files = discover(root, exclude=exclude).without(ours)
         if changed_only or since:
-            self.files = discover(
+            changed = discover(
                 root, exclude=exclude, changed_only=changed_only, changed_since=since or None
             )
+            self.files = changed.without(ours)
             self.deleted = tuple(deleted_files(root, since or None))
         self.layout = discover_layout(root, self.all_files, pyproject=self.config.pyproject)
         self._toolbox = Toolbox(root, self.layout.python, self._memory.versions)

@@ -23,6 +23,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Only files that differ from the last commit."""
     since: str = ""
     """Only files that differ from where this revision and the project parted."""
+    outputs: tuple[str, ...] = ()
+    """Files that what the run says is written to: no part of the project. Real, absolute paths."""
 
     def how_much(self, config: Config) -> tuple[str, ...]:
         """The options in force that decide how much there is to do, as one would type them."""

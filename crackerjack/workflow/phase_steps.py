@@ -47,6 +47,7 @@ class ConfigStep(OpenStep):
             names=options.hooks,
             wanted=self.run.workflow.wanted,
             everything=self.run.workflow.everything,
+            outputs=options.outputs,
         )
         self.opened()
 

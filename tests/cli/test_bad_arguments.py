@@ -1,6 +1,8 @@
 """Configurations, arguments and environments that cannot be right: one clear sentence each."""
 
+import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -111,6 +113,18 @@ class TestConfiguration:
         assert sentence in ran.stderr
 
 
+def test_two_outputs_do_not_go_into_one_file(crackerjack: CommandLine, project: Project) -> None:
+    (project.root / "link").symlink_to("out")
+    ran = crackerjack("--format", "json", "--output", "out", "--events-file", "link")
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert "--output and --events-file name one file: give each its own" in ran.stderr
+    assert not (project.root / "out").exists()
+    ran = crackerjack(
+        *FIX[:2], *("--format", "json", "--output", os.devnull), "--events-file", os.devnull
+    )
+    assert ran.exit_code == 0
+
+
 class TestWordsOfStrangers:
     """What a configuration, a directory or an argument is called is no command to the terminal."""
 
@@ -177,6 +191,35 @@ class TestSurroundings:
         assert first.result_of("file-checks")["files"] == 3
         assert again.result_of("file-checks")["files"] == 3
         assert again.result_of("file-checks")["cached"] is True
+
+    @pytest.mark.parametrize("with_git", [False, True])
+    def test_what_a_run_writes_is_no_part_of_the_project(
+        self, crackerjack: CommandLine, project: Project, *, with_git: bool
+    ) -> None:
+        """A report that is not written yet is not JSON, and nor are lines of JSON."""
+        if with_git:
+            git(project, "init", "-q")
+        (project.root / "out").mkdir()
+        (project.root / "link").symlink_to("out")
+        outputs = ("--events-file", "out/events[1].json", "--output", "link/report.json")
+        for _ in range(2):
+            ran = crackerjack("--hook", "file-checks", "--format", "json", *outputs)
+            assert ran.exit_code == 0, ran.stdout
+        report = json.loads((project.root / "out/report.json").read_text())
+        assert report["job"]["exit_code"] == 0
+        assert (project.root / "out/events[1].json").read_text().count("\n") > 5
+        (project.root / "report.json").touch()
+        assert crackerjack("--hook", "file-checks", "--format", "json", *outputs).exit_code == 1
+
+    @pytest.mark.skipif(sys.platform == "darwin", reason="nothing tells there which file stdout is")
+    def test_nor_is_the_file_that_its_output_is_sent_to(
+        self, crackerjack: CommandLine, project: Project
+    ) -> None:
+        crackerjack.prefix = ("sh", "-c", 'exec "$@" > events.json', "sh")
+        assert crackerjack(*CHECK).exit_code == 0
+        assert (project.root / "events.json").stat().st_size > 0
+        project.write("sample/events.json", "")
+        assert crackerjack(*CHECK).exit_code == 1
 
     def test_an_encoding_that_cannot_say_it(
         self, crackerjack: CommandLine, project: Project
