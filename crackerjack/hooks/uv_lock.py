@@ -205,7 +205,14 @@ def _purposes(marker: str, purpose: str) -> list[str]:
 
 
 def _clauses(versions: str) -> frozenset[str] | None:
-    """The clauses of a version specifier; None unless there is but one way to write each."""
+    """The clauses of a version specifier, each in one way to write it; None if one has others."""
     plain = re.sub(r"\s+", "", versions).strip("()")
     clauses = frozenset(plain.split(",")) - {""}
-    return clauses if all(map(_CLAUSE.fullmatch, clauses)) else None
+    return frozenset(map(_normalised, clauses)) if all(map(_CLAUSE.fullmatch, clauses)) else None
+
+
+def _normalised(clause: str) -> str:
+    """Write a clause as the others that mean the same: 3.08.0 is 3.8 (PEP 440)."""
+    plain = re.sub(r"(?<!\d)0+(?=\d)", "", clause)
+    # How many parts there are means something in `~=3.8.0` and `==3.8.*`.
+    return plain if plain.startswith("~=") or plain.endswith("*") else re.sub(r"(\.0)+$", "", plain)

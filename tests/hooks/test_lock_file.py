@@ -129,6 +129,33 @@ def test_a_uv_lock_that_does_not_fit(tmp_path: Path, old: str, new: str, differe
 @pytest.mark.parametrize(
     ("old", "new"),
     [
+        ("six==1.16.0", "six==1.16"),
+        ("idna >= 2 , < 4", "idna>=2.0,<4.0.0"),
+        ("certifi>2022.1.1", "certifi>2022.01.01"),
+        (">=3.11, <4", ">=3.11.0, <4.0"),
+    ],
+)
+def test_another_way_to_write_a_version_is_no_difference(
+    tmp_path: Path, old: str, new: str
+) -> None:
+    assert old in PYPROJECT
+    found = check(tmp_path, PYPROJECT.replace(old, new), uv=UV_LOCK)
+    assert found == Found(status=HookStatus.PASSED)
+
+
+@pytest.mark.parametrize(
+    ("then", "now"), [("~=1.16", "~=1.16.0"), ("==1.*", "==1.0.*"), (">=1.1", ">=1.10")]
+)
+def test_how_long_a_version_is_may_mean_something(tmp_path: Path, then: str, now: str) -> None:
+    lock = UV_LOCK.replace("==1.16.0", then)
+    assert check(tmp_path, PYPROJECT.replace("==1.16.0", then), uv=lock).status is HookStatus.PASSED
+    found = check(tmp_path, PYPROJECT.replace("==1.16.0", now), uv=lock)
+    assert messages(found) == ["other versions of six are required than were locked: run `uv lock`"]
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
         ("anyio>=4.0-rc1", "anyio>=4.0.rc1"),  # which of these are one version, uv knows
         ("direct-1.tar.gz", "direct-2.tar.gz"),
         (">=3.11, <4", "<4,>= 3.11"),
