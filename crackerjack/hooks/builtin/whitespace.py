@@ -23,10 +23,11 @@ _COMPARED: Final = frozenset({".py", ".pyi", ".toml", ".yaml", ".yml"})
 """Files whose meaning is compared when they are fixed, so that they may be judged anywhere."""
 
 _PRINTED_OR_READ: Final = re.compile(
-    r"(?:\A|/)(?:cassettes|fixtures?|snapshots?|templates?|test[-_]?data|testing|tests?)/",
+    r"(?:\A|/)(?:cassettes|corpora|corpus|fixtures?|fuzz(?:ers?|ing)?|snapshots?|templates?"
+    r"|test[-_]?data|testing|tests?)/",
     re.IGNORECASE,
 )
-"""Directories of what programs print as it is, and of what tests compare with."""
+"""Directories of what programs print as it is, of what tests compare with and fuzzers begin with."""
 
 _MARKDOWN: Final = frozenset({".md", ".markdown", ".mdx", ".qmd", ".rmd"})
 _LONE_LF: Final = re.compile(rb"(?<!\r)\n")

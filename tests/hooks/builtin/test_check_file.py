@@ -88,6 +88,8 @@ def test_white_space_that_is_content_is_left_alone(name: str) -> None:
         ("tests/attachments/file.txt", b"content"),
         ("tests/fixtures/response.http", b"HTTP/1.1 200 OK\r\n\r\nbody\n"),
         ("pkg/testdata/TRAILING.css", b"a {} \n\n"),
+        ("fuzz/afl-server-examples/4", b"GET /asdf HTTP/1.0\r\n\r\n"),
+        ("corpus/empty-lines", b"\n\n"),
     ],
 )
 def test_white_space_that_is_printed_or_read_is_left_alone(path: str, data: bytes) -> None:
