@@ -155,7 +155,9 @@ def _coverage(job: JobState, payload: CoverageMeasured) -> None:
 def _ended(status: JobStatus, message: str) -> Change:
     def change(job: JobState, payload: WorkflowEnded) -> None:
         job.status = status
-        job.message = f"{message}: {payload.reason}" if payload.reason else message
+        # "Workflow failed: mypy", not "Workflow failed: failed: mypy".
+        reason = payload.reason.removeprefix(f"{status}: ")
+        job.message = f"{message}: {reason}" if reason else message
         job.exit_code, job.reason, job.ended = payload.exit_code, payload.reason, payload.timestamp
         job.stop_running(payload.timestamp)
         if status is not JobStatus.INTERRUPTED:

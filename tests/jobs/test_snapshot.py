@@ -85,6 +85,12 @@ def test_a_run_that_passes() -> None:
     assert snapshot.counts()["fixed"] == 2
 
 
+def test_says_only_once_that_it_failed() -> None:
+    run = SampleRun().begin()
+    run.end(EventType.WORKFLOW_FAILED, reason="failed: mypy, codespell", exit_code=1)
+    assert of(run).message == "Workflow failed: mypy, codespell"
+
+
 def test_a_run_that_fails() -> None:
     snapshot = of(failing_run())
     assert snapshot.status is JobStatus.FAILED
