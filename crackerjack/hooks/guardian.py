@@ -12,7 +12,8 @@ from typing import Final, Self
 
 # The kernel closes our end of the pipe however we die, and so tells the shell. It reads "+ PGID" and
 # "- PGID" lines until then. A child that is being started has no known number yet: "pipe:INODE" stands
-# for who holds that pipe, as far as there is a /proc to ask. Its arguments are the command to run at last.
+# for who holds that pipe; it and who left a group are found as far as there is a /proc to ask. The
+# arguments are the command to run at last.
 _SCRIPT: Final = """
 holders_of() {
     ls -l /proc/[0-9]*/fd 2>/dev/null | while read -r line; do
@@ -21,6 +22,23 @@ holders_of() {
         *"-> pipe:[$1]") echo "${process%/fd:}" ;;
         esac
     done
+}
+tree_of() { # who descends from $1, or is in its session
+    members=" $1 "
+    grows=yes
+    while [ -n "$grows" ]; do
+        grows=
+        for stat in /proc/[0-9]*/stat; do
+            { read -r line <"$stat"; } 2>/dev/null || continue
+            process=${line%% *}
+            case $members in *" $process "*) continue ;; esac
+            set -- "$1" ${line##*) } # its state, parent, group, session, ...
+            [ "$5" = "$1" ] || case $members in *" $3 "*) ;; *) continue ;; esac
+            members="$members$process "
+            grows=yes
+        done
+    done
+    echo "$members"
 }
 groups=
 while read -r sign group; do
@@ -43,7 +61,11 @@ for group in $groups; do
             kill -s KILL "$process"
         done
         ;;
-    *) kill -s KILL -- "-$group" ;;
+    *)
+        tree=$(tree_of "$group")
+        kill -s KILL -- "-$group"
+        [ "$tree" = " $group " ] || kill -s KILL $tree
+        ;;
     esac
 done
 [ $# -eq 0 ] || exec "$@"

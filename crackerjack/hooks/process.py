@@ -18,6 +18,7 @@ import msgspec
 
 from crackerjack.hooks.output import Capture, OutputRelay, ReportLines
 from crackerjack.hooks.process_groups import ProcessGroups
+from crackerjack.hooks.process_tree import ProcessTree
 
 MIB: Final = 1024 * 1024
 KEEP: Final = 64 * MIB
@@ -184,6 +185,7 @@ class _Run:
         self._grace = grace
         self._stage = _Stage.RUNNING
         self._child: subprocess.Popen[bytes] | None = None
+        self._tree: ProcessTree | None = None
         self._exited = False
         self._pipes: dict[int, Callable[[bytes], None]] = {}
         self._closing = contextlib.ExitStack()
@@ -248,7 +250,10 @@ class _Run:
         """Kill what is left of the group, reap the child, let go of everything; its return code."""
         self._cancel.remove_callback(self._wake)
         if self._child is not None:
-            self._signal_group(signal.SIGKILL)
+            if self._stage is _Stage.RUNNING:
+                self._signal_group(signal.SIGKILL)
+            else:
+                self._signal_tree(signal.SIGKILL)
             try:
                 self._reap(self._child, PATIENCE)
             except subprocess.TimeoutExpired:
@@ -320,7 +325,7 @@ class _Run:
 
     def _enter(self, stage: _Stage, signal_number: signal.Signals, until: float) -> None:
         self._stage, self._until = stage, until
-        self._signal_group(signal_number)
+        self._signal_tree(signal_number)
 
     def _over(self, now: float) -> bool:
         if self._exited and not self._pipes:
@@ -339,6 +344,14 @@ class _Run:
             self._selector.unregister(fd)
             del self._pipes[fd]
         return bool(data)
+
+    def _signal_tree(self, signal_number: signal.Signals) -> None:
+        """Tell the group, and who left it."""
+        if self._child is not None:
+            if self._tree is None:
+                self._tree = ProcessTree(self._child.pid)
+            self._tree.signal(signal_number)
+        self._signal_group(signal_number)
 
     def _signal_group(self, signal_number: signal.Signals) -> None:
         # No such process: all gone. Not permitted: what macOS says of a group of zombies.

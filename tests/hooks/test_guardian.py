@@ -103,6 +103,42 @@ def test_nothing_is_left_behind_by_a_run_that_was_killed(tmp_path: Path, ending:
 
 
 @pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="there is no /proc to ask here")
+def test_who_left_the_group_is_not_left_behind_either(sleeper: subprocess.Popen[bytes]) -> None:
+    tool = """
+        import subprocess, sys, time
+        below = (
+            "import subprocess, time\\n"
+            "print(subprocess.Popen(['sleep', '1000'], process_group=0).pid, flush=True)\\n"
+            "time.sleep(1000)"
+        )
+        subprocess.Popen([sys.executable, "-c", below], start_new_session=True)
+        subprocess.Popen([sys.executable, "-c", below], process_group=0)
+        subprocess.run(["sh", "-c", "timeout 1000 sleep 1000 & echo $!"])
+        time.sleep(1000)
+    """
+    code = """
+        import os, signal, subprocess, sys
+        from crackerjack.hooks.guardian import Guardian
+        guardian = Guardian(on_death=[])
+        with subprocess.Popen([sys.executable, "-c", sys.argv[1]], start_new_session=True,
+                              stdout=subprocess.PIPE, text=True) as child:
+            guardian.started(child.pid)
+            print(child.pid, *(child.stdout.readline().strip() for _ in range(3)), flush=True)
+            os.kill(os.getpid(), signal.SIGKILL)
+    """
+    killed = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(code), textwrap.dedent(tool)],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2])},
+        check=False,
+    )
+    pids = [int(pid) for pid in killed.stdout.split()]
+    assert len(pids) == 4
+    assert all(ends_within(pid, 5.0) for pid in pids)
+    assert alive(sleeper.pid)
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/fd"), reason="there is no /proc to ask here")
 def test_a_child_that_was_being_started_when_the_run_was_killed_is_not_left_behind() -> None:
     code = """
         import os, signal, sys

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from crackerjack.hooks import process
+from crackerjack.hooks import process, process_tree
 from crackerjack.hooks.execution import tool_environment
 from crackerjack.hooks.process import (
     Cancellation,
@@ -20,6 +20,7 @@ from crackerjack.hooks.process import (
     run_process,
 )
 from crackerjack.hooks.process_groups import NoGroups
+from crackerjack.hooks.process_tree import Seen
 
 
 class Groups(NoGroups):
@@ -214,6 +215,63 @@ def test_after_term_the_rest_of_the_group_has_its_grace_too(run: Runner) -> None
     result = run("sh", "-c", '"$0" -c "$1"; true', sys.executable, tool, timeout=1.0)
     assert result.returncode == -signal.SIGTERM
     assert result.stderr.endswith(b"the tool ended well\n")
+
+
+@pytest.mark.parametrize("term", ["", "trap '' TERM; "])
+def test_who_left_the_group_is_ended_with_the_rest(run: Runner, term: str) -> None:
+    """As a child of `timeout` has, which is for ever; and it is told once, as the others are."""
+    leaves = """
+        import os, subprocess, sys
+        how = {"start_new_session": True} if sys.argv[1] == "session" else {"process_group": 0}
+        below = "import os, subprocess; subprocess.run(['sleep', '1000'], process_group=0)"
+        child = subprocess.Popen([sys.executable, "-c", below], **how)
+        print(child.pid, os.getpid(), flush=True)
+        child.wait()
+    """
+    start = f'{term}python=$0; for how in session group; do $python -c "$1" $how & done; wait; sleep 1000'
+    code = textwrap.dedent(leaves)
+    pids: list[int] = []
+
+    def cancel_when_all_are_there(stream: str, text: str) -> None:
+        assert stream == "stdout"
+        pids.extend(map(int, text.split()))
+        if len(pids) == 4:
+            wait_until(lambda: all(children(pid) for pid in pids))
+            pids.extend(grandchild for pid in pids[:4:2] for grandchild in children(pid))
+            run.cancel.cancel()
+
+    result = run(
+        "sh", "-c", start, sys.executable, code, grace=0.2, on_output=cancel_when_all_are_there
+    )
+    assert result.cancelled
+    assert len(pids) == 6
+    wait_until(lambda: all(map(gone, pids)), 5.0)
+
+
+def children(parent: int) -> list[int]:
+    said = subprocess.run(["ps", "-A", "-o", "pid=,ppid="], capture_output=True, check=True).stdout
+    rows = [tuple(map(int, line.split())) for line in said.splitlines()]
+    return [pid for pid, above in rows if above == parent]
+
+
+def test_the_tree_is_told_of_term_once(run: Runner) -> None:
+    """Many tools take the second as a wish to end at once."""
+    tool = (
+        "import signal, time\n"
+        "signal.signal(signal.SIGTERM, lambda *_: print('term', flush=True))\n"
+        "print('ready', flush=True)\nwhile True: time.sleep(1000)"
+    )
+    result = run("sh", "-c", '"$0" -c "$1"; true', sys.executable, tool, timeout=1.0, grace=0.5)
+    assert result.stdout == b"ready\nterm\n"
+
+
+@pytest.mark.parametrize("ask", [process_tree._processes, process_tree._by_ps])
+def test_both_ways_of_asking_for_processes(ask: Callable[[], dict[int, Seen]]) -> None:
+    with subprocess.Popen(["sleep", "1000"], process_group=0) as child:
+        seen = ask()
+        assert (seen[child.pid].parent, seen[child.pid].group) == (os.getpid(), child.pid)
+        assert seen[child.pid].start == ask()[child.pid].start != ""
+        child.kill()
 
 
 def test_an_orphan_that_holds_the_pipes_delays_nobody_and_is_killed(run: Runner) -> None:
