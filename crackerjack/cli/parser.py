@@ -113,6 +113,13 @@ def _job_id(text: str) -> str:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def _said(text: str) -> str:
+    """Refuse an empty value, which would be taken for none: `--project "$UNSET"` wrote to another one."""
+    if not text:
+        raise argparse.ArgumentTypeError("is empty; leave the option out to have its default")
+    return text
+
+
 def _number(
     least: float, most: int, kind: Callable[[str], float], unit: str
 ) -> Callable[[str], float]:
@@ -138,7 +145,7 @@ _workers: Final = _number(1, 256, int, "hooks")
 
 def _add_project(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--project", metavar="DIR", help="the project (default: the one around here)"
+        "--project", metavar="DIR", type=_said, help="the project (default: the one around here)"
     )
 
 
@@ -168,7 +175,7 @@ def _add_what_to_run(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--workflow",
         metavar="NAME",
-        default="",
+        type=_said,
         help="fast, standard (default), test, comprehensive, or one of the project's own",
     )
     what.add_argument("--fast", action="store_true", help="only the fast hooks")
@@ -187,7 +194,7 @@ def _add_what_to_run(parser: argparse.ArgumentParser) -> None:
         "--changed-only", action="store_true", help="only files that differ from the last commit"
     )
     what.add_argument(
-        "--since", metavar="REV", default="", help="only files that differ from this revision"
+        "--since", metavar="REV", type=_said, help="only files that differ from this revision"
     )
 
 
@@ -276,10 +283,13 @@ def _add_events(parser: argparse.ArgumentParser) -> None:
 
 def _add_server(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--url", metavar="URL", help="from a `crackerjack serve`, say http://127.0.0.1:8675"
+        "--url",
+        metavar="URL",
+        type=_said,
+        help="from a `crackerjack serve`, say http://127.0.0.1:8675",
     )
     parser.add_argument(
-        "--token", default="", help="that server's token; better given in CRACKERJACK_TOKEN"
+        "--token", type=_said, help="that server's token; better given in CRACKERJACK_TOKEN"
     )
 
 
@@ -316,11 +326,14 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
         "--port", metavar="N", type=_port, default=8675, help="default: 8675; 0 takes a free one"
     )
     parser.add_argument(
-        "--token", help="what clients must send; better given in CRACKERJACK_TOKEN, unseen by ps"
+        "--token",
+        type=_said,
+        help="what clients must send; better given in CRACKERJACK_TOKEN, unseen by ps",
     )
     parser.add_argument(
         "--project-root",
         metavar="DIR",
+        type=_said,
         action="append",
         default=[],
         help="where clients may start runs: in projects below DIR; may be repeated (default: here)",

@@ -85,7 +85,7 @@ def configure(arguments: argparse.Namespace) -> Config:
 
 def _options(arguments: argparse.Namespace) -> RunOptions:
     return RunOptions(
-        workflow=arguments.workflow,
+        workflow=arguments.workflow or "",
         fast=arguments.fast,
         comprehensive=arguments.comp,
         tests=arguments.run_tests,
@@ -93,7 +93,7 @@ def _options(arguments: argparse.Namespace) -> RunOptions:
         skip_cleaning=arguments.skip_cleaning,
         hooks=tuple(arguments.hook),
         changed_only=arguments.changed_only,
-        since=arguments.since,
+        since=arguments.since or "",
         outputs=tuple(map(os.path.realpath, _outputs(arguments))),
     )
 

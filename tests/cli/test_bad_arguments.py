@@ -113,6 +113,25 @@ class TestConfiguration:
         assert sentence in ran.stderr
 
 
+@pytest.mark.parametrize(
+    "option",
+    [
+        *("run --project", "run --workflow", "run --since", "run --hook", "run --output"),
+        *("jobs --project", "watch --url", "serve --token", "serve --project-root"),
+    ],
+)
+def test_an_empty_value_is_not_taken_for_none(
+    crackerjack: CommandLine, project: Project, option: str
+) -> None:
+    """As in `--project "$UNSET"`, which ran on whatever project was around, and `--token "$UNSET"`."""
+    project.write("sample/bad.py", "x = 1   \n")
+    before = bytes_below(project.root)
+    ran = crackerjack(*option.split(), "", *(["--format=text"] if "output" in option else []))
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert option.split()[1] in ran.stderr or "no hook ''" in ran.stderr
+    assert bytes_below(project.root) == before
+
+
 def test_two_outputs_do_not_go_into_one_file(crackerjack: CommandLine, project: Project) -> None:
     (project.root / "link").symlink_to("out")
     ran = crackerjack("--format", "json", "--output", "out", "--events-file", "link")
