@@ -203,11 +203,11 @@ class _Run:
         on_report: Callable[[bytes], None] | None,
     ) -> None:
         """Start the child and watch it."""
-        with contextlib.ExitStack() as childs:
-            stdout, stderr = (self._pipe(take, childs) for take in outputs)
+        with contextlib.ExitStack() as child_ends:
+            stdout, stderr = (self._pipe(take, child_ends) for take in outputs)
             passed: tuple[int, ...] = ()
             if on_report is not None:
-                passed = (self._pipe(ReportLines(on_report).take, childs),)
+                passed = (self._pipe(ReportLines(on_report).take, child_ends),)
                 env = {**(os.environ if env is None else env), REPORT_FD: str(passed[0])}
             with self._groups.starting(os.fstat(stdout).st_ino):
                 child = self._child = subprocess.Popen(
@@ -266,11 +266,11 @@ class _Run:
         child.wait(timeout)
         self._groups.ended(child.pid)
 
-    def _pipe(self, take: Callable[[bytes], None], childs: contextlib.ExitStack) -> int:
-        """Make a pipe and read from it; return its other end, which is open as long as `childs`."""
+    def _pipe(self, take: Callable[[bytes], None], child_ends: contextlib.ExitStack) -> int:
+        """Make a pipe and read from it; return its other end, which is open as long as `child_ends`."""
         reader, writer = os.pipe()
         self._closing.callback(os.close, reader)
-        childs.callback(os.close, writer)
+        child_ends.callback(os.close, writer)
         os.set_blocking(reader, False)
         self._pipes[reader] = take
         self._selector.register(reader, selectors.EVENT_READ, lambda: self._read(reader))
