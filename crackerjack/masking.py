@@ -31,7 +31,7 @@ _SHAPES: Final = (
     ("aiza", r"\b(AIza)[A-Za-z0-9_-]{35}"),
     ("kia", r"\b(AKIA)[A-Z0-9]{16}\b"),
     ("sia", r"\b(ASIA)[A-Z0-9]{16}\b"),
-    ("eyj", r"\b(eyJ)[\w-]{8,4096}\.eyJ[\w-]{8,4096}\.[\w-]{1,4096}"),
+    (".eyj", r"\b(eyJ)[\w-]{8,4096}+\.eyJ[\w-]{8,4096}+\.[\w-]{1,4096}"),
     ("://", r"(://[^\s/:@]{0,255}:)[^\s/@]{1,255}(?=@)"),
     (
         "authorization",
@@ -46,7 +46,7 @@ _KEY_END: Final = r"\A[A-Za-z0-9+/=\s]{16,}(?=-----END [A-Z ]{0,32}PRIVATE KEY--
 """The rest of a key whose beginning was in an earlier piece of the output."""
 _NAMES: Final = ("passw", "passphrase", "secret", "token", "key")
 _ASSIGNED: Final = r"""(?ix)
-    (\b[\w-]{0,64}(?:password|passwd|passphrase|secret|token|(?:api|access|private)[_-]?key)
+    ((?:password|passwd|passphrase|secret|token|(?:api|access|private)[_-]?key)
     ["']?\s{0,4}[:=]\s{0,4})
     (?: (["'])[^"'\s]{6,4096}\2               # quoted: a value, not code
       | (?=[^\s"',;()\[\]{}]{0,99}[0-9])[A-Za-z0-9+/_=.~-]{12,4096}(?![\w(\[.]) )

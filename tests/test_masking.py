@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -74,6 +75,17 @@ def test_what_tools_say_stays_as_it_is(path: Path) -> None:
 def test_masking_again_changes_nothing(text: str) -> None:
     once = MASKER(text)
     assert MASKER(once) == once
+
+
+@pytest.mark.parametrize(
+    "text", ["-eyJ", "-eyJaaaaaaaa.eyJ", "a-", "key-", "sk-", "key = ", "://a:"]
+)
+def test_no_text_is_slow(text: str) -> None:
+    """Its tool waits meanwhile."""
+    many = text * (256 * 1024 // len(text)) + "key"
+    began = time.process_time()
+    MASKER(many)
+    assert time.process_time() - began < 1.0  # a tenth of that is enough
 
 
 def test_no_secret_reaches_the_store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
