@@ -46,10 +46,13 @@ def private_key(content: Content) -> Iterator[Diagnostic]:
     """Find private keys in PEM or PGP armour: header, footer, and between them what can be a key."""
     if b"PRIVATE KEY" not in content.data:
         return
-    for header in _KEY_BEGINS.finditer(content.data):
-        footer = content.data.find(
-            b"-----END " + header[1] + b"-----", header.end(), header.end() + _LONGEST_KEY
-        )
+    headers = list(_KEY_BEGINS.finditer(content.data))
+    ends = [*(header.start() for header in headers[1:]), len(content.data)]
+    for header, end in zip(
+        headers, ends, strict=True
+    ):  # no key holds another: nothing is read twice
+        last = min(end, header.end() + _LONGEST_KEY)
+        footer = content.data.find(b"-----END " + header[1] + b"-----", header.end(), last)
         if footer >= 0 and _can_be_key(content.data[header.end() : footer]):
             kind = header[1].decode().lower()
             line = content.line_at(header.start())

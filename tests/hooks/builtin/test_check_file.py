@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import random
 import sys
+import time
 
 import pytest
 from hypothesis import given
@@ -355,6 +356,16 @@ def test_a_private_key_is_found(data: str) -> None:
 )
 def test_what_is_no_private_key(data: str) -> None:
     assert found("conf.txt", data) == []
+
+
+def test_headers_without_end_are_read_once() -> None:
+    """A few MB of them took minutes, in which no time limit and no Ctrl-C was heard."""
+    one = f"{HEADER}\n{key_text(64)}\n"
+    data = (one * 300 + f"{FOOTER}\n") * 50
+    began = time.process_time()
+    keys = found("conf.txt", data, "private-key")
+    assert time.process_time() - began < 2.0  # a hundredth of that is enough
+    assert [key.line for key in keys] == [2 * 300 * n + n - 2 for n in range(1, 51)]
 
 
 @pytest.mark.parametrize(
