@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import statistics
 import subprocess
 import sys
@@ -89,17 +88,29 @@ def flood() -> None:
     print(f"\nover the idle run: {verdict((flooded - idle) / 2**20, 150, ' MiB')}")
 
 
+_PEAK_OF: Final = """
+import os, sys
+sink = (os.POSIX_SPAWN_OPEN, 1, os.devnull, os.O_WRONLY, 0)
+pid = os.posix_spawn(sys.argv[1], sys.argv[1:], os.environ, file_actions=[sink])
+_, status, used = os.wait4(pid, 0)
+print(used.ru_maxrss * (1 if sys.platform == "darwin" else 1024))
+sys.exit(os.waitstatus_to_exitcode(status))
+"""
+"""Prints a command's peak. A process begins with that of the one that started it: so a small one."""
+
+
 def _peak_memory(hook: str, project: Path) -> tuple[int, float]:
     """The largest resident size, in bytes, of any process of a passing run; and its time."""
     argv = [CRACKERJACK, "run", "--json", "--no-cache", "--hook", hook]
     started = time.perf_counter()
-    process = subprocess.Popen(argv, cwd=project, env=environment(), stdout=subprocess.DEVNULL)
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"the run of {hook} ended with {process.returncode}")
-    unit = 1 if sys.platform == "darwin" else 1024  # what ru_maxrss counts in
-    return usage.ru_maxrss * unit, time.perf_counter() - started
+    ran = subprocess.run(
+        [sys.executable, "-S", "-c", _PEAK_OF, *argv],
+        cwd=project,
+        env=environment(),
+        stdout=subprocess.PIPE,
+        check=True,
+    )
+    return int(ran.stdout), time.perf_counter() - started
 
 
 def _hook(name: str, argv: Sequence[str]) -> str:

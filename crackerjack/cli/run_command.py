@@ -12,7 +12,7 @@ from types import FrameType
 from typing import IO, Any, Final
 
 from crackerjack.cli.reporting import write_report, write_through
-from crackerjack.config import Config, find_project, load_config
+from crackerjack.config import Config, find_project, load_config, state_dir
 from crackerjack.container import Container, open_container
 from crackerjack.errors import StoreError, UsageError
 from crackerjack.events.event import WorkflowEvent
@@ -118,6 +118,9 @@ def _open_output(stack: ExitStack, path: str | None, option: str) -> IO[bytes] |
     """Open a file before the job exists: a run whose results cannot be written is not begun."""
     if path is None:
         return None
+    store = os.path.realpath(state_dir(os.environ))
+    if os.path.commonpath([store, os.path.realpath(path)]) == store:
+        raise UsageError(f"{option} {path}: the store is there, and would be overwritten")
     try:
         stream = open(path, "wb")  # noqa: SIM115
     except OSError as error:

@@ -275,3 +275,13 @@ class TestJobIds:
         assert sorted(code for _, code in ended) == [0, 2, 2]
         assert len(refused) == 2
         assert all("job the-one exists already" in err for err in refused)
+
+
+@pytest.mark.parametrize("option", ["--events-file", "--format=json --output"])
+def test_no_output_goes_over_the_store(crackerjack: CommandLine, option: str) -> None:
+    crackerjack("--hook", "ruff-check")
+    store = crackerjack.state_dir / "store.db"
+    ran = crackerjack("--hook", "ruff-check", *option.split(), str(store))
+    assert ran.exit_code == 2
+    assert "the store is there" in ran.stderr
+    assert len(crackerjack("jobs").stdout.splitlines()) >= 1
