@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import socket
 import subprocess
 import sys
@@ -20,6 +21,7 @@ from crackerjack.types import JobId
 from crackerjack.web.server import listen
 from tests.web.serving import SECONDS, Served, Writer, decoded, serving
 
+needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="no curl here")
 STREAM = {"Accept": "text/event-stream"}
 
 
@@ -88,6 +90,7 @@ class TestPages:
         assert {event["event_type"] for event in page["events"]} == {"hook_output"}
         assert (len(page["events"]), page["next"]) == (40, 201)
 
+    @needs_curl
     def test_a_long_poll_ends_with_the_event(
         self, client: httpx.Client, writer: Writer, server: Served
     ) -> None:
@@ -117,6 +120,7 @@ class TestServerSentEvents:
         caught_up = client.get(path, headers={**STREAM, "Last-Event-ID": "201"})
         assert caught_up.status_code == 204
 
+    @needs_curl
     def test_live_with_curl(self, writer: Writer, server: Served) -> None:
         job_id = writer.job()
         writer.publish(job_id, 3)
