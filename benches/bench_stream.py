@@ -6,17 +6,19 @@ import shutil
 import statistics
 import subprocess
 import sys
+import tempfile
 from collections.abc import Sequence
 from typing import Final
 
 from benches.paired import print_table, verdict
-from benches.projects import PEERS, ROOT, WORK
+from benches.projects import CRACKERJACK, PEERS, ROOT, WORK
 from benches.stream_load import MARK, SPACED, Load, Server, connect, on_the_other_core, timed
 
 SERVERS: Final = "benches.stream_servers"
 OURS: Final = (sys.executable, "-m", SERVERS, "crackerjack")
 NAIVE: Final = (str(PEERS / "python"), "-m", SERVERS, "naive")
 BROADCAST: Final = (sys.executable, "-m", SERVERS, "broadcast")
+WRITER: Final = (sys.executable, "-m", SERVERS, "writer")
 ROUNDS: Final = 5
 
 
@@ -92,6 +94,26 @@ def paced() -> None:
     print(f"p99 against the naive loop's, {ratio:.2f}: {verdict(ratio, 0.5, 'x')}")
 
 
+def across_processes() -> None:
+    """A run in one process, ``crackerjack serve`` in another, a client in a third."""
+    with tempfile.TemporaryDirectory() as state:
+        server = Server((CRACKERJACK, "serve", "--port"), CRACKERJACK_STATE_DIR=state)
+        writer = Server(WRITER, listens=False, CRACKERJACK_STATE_DIR=state)
+        try:
+            load = Load([connect(server.port)], MARK)
+            writer.tell("pace 1000 200")
+            load.read_until(1000, timed=True)
+            load.close()
+        finally:
+            writer.close()
+            server.close()
+    ordered = sorted(load.delays)
+    p50, p99 = ordered[len(ordered) // 2] * 1000, ordered[len(ordered) * 99 // 100] * 1000
+    rows = [("run -> store -> server -> client", f"{p50:.2f} ms", f"{p99:.2f} ms")]
+    print_table("Across processes, 200 events a second", ("way", "p50", "p99"), rows)
+    print(f"\np50: {verdict(p50, 5, ' ms')}; p99: {verdict(p99, 20, ' ms')}")
+
+
 def memory() -> None:
     server = Server(OURS)
     try:
@@ -159,5 +181,6 @@ def main() -> None:
     )
     fan_out(1000, {"the naive loop": 20, "C, epoll, coalescing": 0.6})
     paced()
+    across_processes()
     memory()
     replay()

@@ -22,27 +22,35 @@ PATIENCE: Final = 60.0  # seconds for the next byte
 class Server:
     """A server of :mod:`benches.stream_servers` in a process of its own, on the first core."""
 
-    def __init__(self, argv: Sequence[str], mark: bytes = MARK) -> None:
+    def __init__(
+        self,
+        argv: Sequence[str],
+        mark: bytes = MARK,
+        *,
+        listens: bool = True,
+        **variables: str,
+    ) -> None:
         self.port = _free_port()
         self.mark = mark
         self._process = subprocess.Popen(
             [*argv, str(self.port)],
             cwd=ROOT,
-            env=environment(),
+            env={**environment(), **variables},
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             text=True,
         )
         deadline = time.monotonic() + PATIENCE
-        while time.monotonic() < deadline:
+        while listens and time.monotonic() < deadline:
             try:
                 socket.create_connection(("127.0.0.1", self.port)).close()
             except OSError:
                 time.sleep(0.05)
             else:
                 return
-        raise RuntimeError(f"{argv} does not listen")
+        if listens:
+            raise RuntimeError(f"{argv} does not listen")
 
     def tell(self, command: str) -> None:
         """Give a command; its answer is read by :meth:`answer`."""

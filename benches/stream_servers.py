@@ -96,6 +96,25 @@ def crackerjack(port: int) -> None:
         serve(web.app, listener, web.bridge.drain)
 
 
+def writer(_port: int) -> None:
+    """What a run does: publish to the store of ``CRACKERJACK_STATE_DIR``, without any server."""
+    from crackerjack.container import open_container
+    from crackerjack.events.log import JobHeader
+    from crackerjack.events.payload import DiagnosticFound, EventType
+    from crackerjack.jobs.process_identity import this_process
+    from crackerjack.types import JobId
+
+    finding = DiagnosticFound(**{**event(0)["data"], "timestamp": 0.0})
+    job_id = JobId(JOB)
+    with open_container(os.environ) as container:
+        header = JobHeader(
+            job_id=job_id, project="/", workflow="", created=time.time(), owner=this_process()
+        )
+        container.log.create_job(header, time.time() + 3600)
+        obey(lambda _: container.bus.publish(job_id, EventType.DIAGNOSTIC_FOUND, finding))
+        threading.Event().wait()
+
+
 def naive(port: int) -> None:
     """As one would first write it: FastAPI, uvicorn's defaults, and a loop over the clients."""
     import uvicorn
@@ -155,6 +174,10 @@ def broadcast(port: int) -> None:
 
 if __name__ == "__main__":
     os.sched_setaffinity(0, {0})
-    {"crackerjack": crackerjack, "naive": naive, "broadcast": broadcast}[sys.argv[1]](
-        int(sys.argv[2])
-    )
+    kinds = {
+        "crackerjack": crackerjack,
+        "writer": writer,
+        "naive": naive,
+        "broadcast": broadcast,
+    }
+    kinds[sys.argv[1]](int(sys.argv[2]))
