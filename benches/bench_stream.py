@@ -173,6 +173,29 @@ def replay() -> None:
     print(f"50 clients cost {ratio:.1f}x one: {verdict(ratio, 3, 'x')}")
 
 
+def resume_storm() -> None:
+    """1,000 clients come back at once, each from where it was."""
+    server = Server(OURS)
+    try:
+        server.tell("burst 50000")
+        server.answer()
+        places = [number * 50 for number in range(1000)]
+        clients = [connect(server.port, f"since={since}&batch=1") for since in places]
+        load = Load(clients, MARK)
+        load.counts.update(zip(clients, places, strict=True))
+        taken = timed(lambda: load.read_until(50_000))
+        load.close()
+    finally:
+        server.close()
+    events = sum(50_000 - since for since in places)
+    rows = [("1,000", f"{events:,}", f"{taken:.2f} s", f"{events / taken:,.0f}")]
+    print_table(
+        "Clients that come back at once, each from another event",
+        ("clients", "events that they missed", "all caught up after", "events/s"),
+        rows,
+    )
+
+
 def main() -> None:
     on_the_other_core()
     fan_out(
@@ -184,3 +207,4 @@ def main() -> None:
     across_processes()
     memory()
     replay()
+    resume_storm()
