@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from itertools import zip_longest
 from typing import Final
 
 from crackerjack.hooks.builtin.content import Content
@@ -47,10 +48,9 @@ def private_key(content: Content) -> Iterator[Diagnostic]:
     if b"PRIVATE KEY" not in content.data:
         return
     headers = list(_KEY_BEGINS.finditer(content.data))
-    ends = [*(header.start() for header in headers[1:]), len(content.data)]
-    for header, end in zip(
-        headers, ends, strict=True
-    ):  # no key holds another: nothing is read twice
+    for header, following in zip_longest(headers, headers[1:]):
+        # No key holds another: nothing is read twice.
+        end = following.start() if following else len(content.data)
         last = min(end, header.end() + _LONGEST_KEY)
         footer = content.data.find(b"-----END " + header[1] + b"-----", header.end(), last)
         if footer >= 0 and _can_be_key(content.data[header.end() : footer]):
