@@ -347,7 +347,7 @@ def test_a_private_key_is_found(data: str) -> None:
 @pytest.mark.parametrize(
     "data",
     [
-        "the words PRIVATE KEY, and no header",
+        "the words PRIVATE KEY, and no header\n",
         f"assert key.startswith('{HEADER}')\n",
         f"{HEADER}\n...\n{FOOTER}\n",
         f"{HEADER}\n{'x' * 64}\n{'x' * 64}\n{FOOTER}\n",
