@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -138,6 +139,19 @@ def received(connection: ClientConnection) -> tuple[list[bytes], int, str]:
             if closed.rcvd is None:
                 raise
             return messages, closed.rcvd.code, closed.rcvd.reason
+
+
+def stalled_socket(port: int, job_id: JobId) -> socket.socket:
+    """A client that shakes hands and then reads nothing."""
+    client = socket.create_connection(("127.0.0.1", port))
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+    client.sendall(
+        f"GET /ws/progress/{job_id}?since=0 HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
+    )
+    assert client.recv(1).startswith(b"H")
+    return client
 
 
 def finding(text: str, number: int) -> DiagnosticFound:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import socket
 import threading
 import time
 from collections.abc import Iterator
@@ -10,10 +9,9 @@ from collections.abc import Iterator
 import pytest
 from websockets.sync.client import ClientConnection
 
-from crackerjack.types import JobId
 from crackerjack.web.connection import Limits
 from tests.web.in_process import FRAMING, STOCK, InProcess, in_process
-from tests.web.serving import SECONDS, Writer, decoded, received
+from tests.web.serving import SECONDS, Writer, decoded, received, stalled_socket
 
 
 @pytest.fixture(params=[FRAMING, STOCK], ids=["framed", "another server"])
@@ -129,19 +127,6 @@ def test_all_jobs_in_one_stream(server: InProcess, writer: Writer) -> None:
             assert received(connection)[1] == code
 
 
-def stalled_socket(server: InProcess, job_id: JobId) -> socket.socket:
-    """A client that shakes hands and then reads nothing."""
-    client = socket.create_connection(("127.0.0.1", server.port))
-    client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    client.sendall(
-        f"GET /ws/progress/{job_id}?since=0 HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
-    )
-    assert client.recv(1).startswith(b"H")
-    return client
-
-
 @pytest.mark.parametrize("protocol", [FRAMING, STOCK])
 def test_a_client_that_takes_nothing_is_dropped_and_hurts_nobody(
     writer: Writer, protocol: str
@@ -150,7 +135,7 @@ def test_a_client_that_takes_nothing_is_dropped_and_hurts_nobody(
     limits = Limits(stalled_after=0.5, look_every=0.05)
     with in_process(limits=limits, protocol=protocol) as server:
         with (
-            stalled_socket(server, job_id),
+            stalled_socket(server.port, job_id),
             server.connect(f"/ws/progress/{job_id}?since=0&batch=1") as other,
         ):
             wait_for(lambda: server.connections() == 2)

@@ -17,7 +17,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from crackerjack.web.admission import Admission
 from tests.web.in_process import InProcess, in_process
-from tests.web.serving import SECONDS, Served, Writer, decoded, received, serving
+from tests.web.serving import SECONDS, Served, Writer, decoded, received, serving, stalled_socket
 
 TOKEN = "open-sesame-7"
 
@@ -189,13 +189,7 @@ class TestGoingDown:
     def test_within_seconds_also_with_stalled_clients(self, writer: Writer) -> None:
         job_id = writer.job()
         writer.publish(job_id, 3000, text="x" * 5000)
-        with serving() as served, socket.create_connection(("127.0.0.1", served.port)) as client:
-            client.sendall(
-                f"GET /ws/progress/{job_id}?since=0 HTTP/1.1\r\nHost: localhost\r\n"
-                "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
-            )
-            client.recv(1)
+        with serving() as served, stalled_socket(served.port, job_id):
             began = time.monotonic()
             assert served.stop() == 0
             assert time.monotonic() - began < 6  # five seconds, and a busy machine
@@ -203,13 +197,7 @@ class TestGoingDown:
     def test_a_second_signal_ends_it_at_once(self, writer: Writer) -> None:
         job_id = writer.job()
         writer.publish(job_id, 3000, text="x" * 5000)
-        with serving() as served, socket.create_connection(("127.0.0.1", served.port)) as client:
-            client.sendall(
-                f"GET /ws/progress/{job_id}?since=0 HTTP/1.1\r\nHost: localhost\r\n"
-                "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-                "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
-            )
-            client.recv(1)
+        with serving() as served, stalled_socket(served.port, job_id):
             served.process.send_signal(signal.SIGTERM)
             time.sleep(0.3)  # so that they are two signals, and not one
             assert served.stop() in {0, 128 + signal.SIGTERM}
