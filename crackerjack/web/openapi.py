@@ -8,6 +8,7 @@ import msgspec
 
 from crackerjack import __version__
 from crackerjack.events.payload import DiagnosticFound
+from crackerjack.jobs.statistics import ProjectStatistics
 from crackerjack.reports.listing import JobLine
 from crackerjack.types import JobStatus
 from crackerjack.web.problems import MEDIA_TYPE
@@ -46,7 +47,7 @@ _JOB_ID: Final = {
 def openapi() -> dict[str, Any]:
     """The document, as plain values."""
     _, schemas = msgspec.json.schema_components(
-        [JobLine, StartRequest, DiagnosticFound], ref_template=_TEMPLATE
+        [JobLine, StartRequest, DiagnosticFound, ProjectStatistics], ref_template=_TEMPLATE
     )
     return {
         "openapi": "3.1.0",
@@ -80,7 +81,15 @@ def _jobs() -> dict[str, Any]:
                     "content": {"application/json": {"schema": _ref("StartRequest")}},
                 },
             },
-        }
+        },
+        "/stats": {
+            "get": _operation(
+                "How the last jobs of each project went: pass rates and durations.",
+                {"200": _of(_object(projects=_list("ProjectStatistics"), timestamp=_seconds()))},
+                _query(project=_string(), jobs=_whole()),
+                refused=(400,),
+            )
+        },
     }
 
 
@@ -189,6 +198,10 @@ def _query(**schemas: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _string(**more: Any) -> dict[str, Any]:
     return {"type": "string", **more}
+
+
+def _seconds() -> dict[str, Any]:
+    return {"type": "number"}
 
 
 def _whole() -> dict[str, Any]:

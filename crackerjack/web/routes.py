@@ -1,10 +1,11 @@
-"""The log and the jobs over HTTP: the endpoints under ``/jobs``."""
+"""The log and the jobs over HTTP: the endpoints under ``/jobs``, and ``/stats``."""
 
 from __future__ import annotations
 
 import asyncio
 import os
 import re
+import time
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
@@ -25,6 +26,7 @@ from crackerjack.events.payload import HookOutput
 from crackerjack.events.subscription import type_pattern
 from crackerjack.jobs.detached import start_detached
 from crackerjack.jobs.job_manager import JobManager
+from crackerjack.jobs.statistics import ProjectStatistics, project_statistics
 from crackerjack.reports import FORMATS
 from crackerjack.reports.listing import JobLine, job_line
 from crackerjack.types import JobId, JobStatus, parse_job_id
@@ -82,6 +84,7 @@ class JobRoutes:
             Route(f"{job}/diagnostics", _explaining(self.diagnostics), methods=["GET"]),
             Route(f"{job}/output/{{hook:path}}", _explaining(self.output), methods=["GET"]),
             Route(f"{job}/cancel", _explaining(self.cancel), methods=["POST"]),
+            Route("/stats", _explaining(self.statistics), methods=["GET"]),
         ]
 
     async def list_jobs(self, request: Request) -> Response:
@@ -209,6 +212,18 @@ class JobRoutes:
         if not await asyncio.to_thread(self._jobs.cancel, job_id):
             raise JobEnded(job_id, self._jobs.entry(job_id).terminal or "just now")
         return _json({"job_id": job_id, "cancel_requested": True}, status=202)
+
+    async def statistics(self, request: Request) -> Response:
+        """``GET /stats?project=&jobs=``: how the last jobs went, project by project."""
+        project = request.query_params.get("project")
+        jobs = _number(request.query_params.get("jobs"), "jobs", 100, _MOST)
+
+        def read() -> list[ProjectStatistics]:
+            entries = self._jobs.entries(project=project, limit=_MOST)
+            projects = dict.fromkeys(entry.header.project for entry in entries)
+            return [project_statistics(self._log, one, jobs=jobs) for one in projects]
+
+        return _json({"projects": await asyncio.to_thread(read), "timestamp": time.time()})
 
     def _is_below_a_root(self, project: str) -> bool:
         real = os.path.realpath(project)

@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from pathlib import Path
-
-import pytest
-
 from crackerjack.events.event import Draft, draft
-from crackerjack.events.log import EventLog, JobHeader
+from crackerjack.events.log import EventLog
 from crackerjack.events.payload import (
     CoverageMeasured,
     EventType,
@@ -17,45 +12,11 @@ from crackerjack.events.payload import (
     WorkflowEnded,
     WorkflowStarted,
 )
-from crackerjack.events.sqlite_log import SqliteEventLog
 from crackerjack.jobs.history import load_history
 from crackerjack.types import HookStatus, JobId
-from tests.events.writing import OWNER
+from tests.jobs.past import PROJECT, Past
 
-PROJECT = "/project"
 STEP = "run_fast_hooks_001"
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> Iterator[EventLog]:
-    log = SqliteEventLog(tmp_path / "events.db")
-    yield log
-    log.close()
-
-
-class Past:
-    """Runs that have been."""
-
-    def __init__(self, log: EventLog) -> None:
-        self.log = log
-        self.count = 0
-
-    def run(self, *drafts: Draft, workflow: str = "standard", project: str = PROJECT) -> None:
-        self.count += 1
-        job_id = JobId(f"job{self.count}")
-        self.log.create_job(
-            JobHeader(job_id=job_id, project=project, workflow=workflow, created=0.0, owner=OWNER),
-            0.0,
-        )
-        self.log.append(
-            [Draft(job_id, one.event_type, one.body, one.timestamp) for one in drafts],
-            owner=OWNER,
-        )
-
-
-@pytest.fixture
-def past(log: EventLog) -> Past:
-    return Past(log)
 
 
 def hook(

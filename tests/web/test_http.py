@@ -149,6 +149,15 @@ class TestJobs:
         assert [row["job_id"] for row in chosen] == ["running"]
         assert client.get("/jobs", params={"project": "/elsewhere"}).json() == {"jobs": []}
 
+    def test_statistics(self, client: httpx.Client, writer: Writer, ended: JobId) -> None:
+        writer.publish(writer.job("running", project="/elsewhere"))
+        answer = client.get("/stats")
+        found = validated(client, answer, "/stats")["projects"]
+        assert {one["project"]: one["jobs"] for one in found} == {"/elsewhere": 0, "/project": 1}
+        only = client.get("/stats", params={"project": "/project", "jobs": 0}).json()["projects"]
+        assert [(one["project"], one["jobs"]) for one in only] == [("/project", 0)]
+        assert client.get("/stats", params={"jobs": "x"}).status_code == 400
+
     def test_the_snapshot(self, client: httpx.Client, ended: JobId) -> None:
         snapshot = validated(client, client.get(f"/jobs/{ended}"), "/jobs/{job_id}")
         assert snapshot["seq"] == 201
