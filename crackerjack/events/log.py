@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from typing import Protocol
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final, Protocol
 
 import msgspec
 
 from crackerjack.events.event import Draft, WorkflowEvent
-from crackerjack.types import JobId
+from crackerjack.events.payload import EventType
+from crackerjack.types import JobId, JobStatus
+
+_STATUS: Final[Mapping[str, JobStatus]] = {
+    EventType.WORKFLOW_COMPLETED: JobStatus.COMPLETED,
+    EventType.WORKFLOW_FAILED: JobStatus.FAILED,
+    EventType.WORKFLOW_INTERRUPTED: JobStatus.INTERRUPTED,
+}
+"""What a job is after its terminal event."""
+STORED_STATUSES: Final = tuple(status for status in JobStatus if status is not JobStatus.WAITING)
+"""What a job of the log can be."""
 
 
 class JobHeader(msgspec.Struct, frozen=True, kw_only=True):
@@ -36,6 +46,18 @@ class JobEntry(msgspec.Struct, frozen=True, kw_only=True):
     """When its last event was committed or its lease renewed, seconds since the epoch."""
     lease_expires: float
     cancel_requested: bool
+
+    @property
+    def status(self) -> JobStatus:
+        """Where the job stands."""
+        return status_of(self.terminal, begun=self.head > 0)
+
+
+def status_of(terminal: str | None, *, begun: bool) -> JobStatus:
+    """The status of a job with this terminal event; `begun`: it has events."""
+    if terminal is not None:
+        return _STATUS[terminal]
+    return JobStatus.RUNNING if begun else JobStatus.QUEUED
 
 
 class EventLog(Protocol):
@@ -97,6 +119,10 @@ class EventLog(Protocol):
         limit: int = 1000,
     ) -> list[JobEntry]:
         """Newest first, without the newest `skip`; with `ended` only those that have, or have not."""
+        ...
+
+    def count_jobs(self) -> dict[JobStatus, int]:
+        """How many jobs there are of each status; none is left out."""
         ...
 
     def latest(self, project: str, event_types: Collection[str], limit: int) -> list[WorkflowEvent]:

@@ -6,6 +6,7 @@ import bisect
 import os
 import threading
 import time
+from collections import Counter
 from collections.abc import Collection, Sequence
 
 import msgspec
@@ -13,8 +14,8 @@ import msgspec
 from crackerjack.errors import JobEnded, JobExists, UnknownJob
 from crackerjack.events.batch import Tally, numbered, taken_over, tally
 from crackerjack.events.event import Draft, WorkflowEvent
-from crackerjack.events.log import JobEntry, JobHeader
-from crackerjack.types import JobId
+from crackerjack.events.log import STORED_STATUSES, JobEntry, JobHeader
+from crackerjack.types import JobId, JobStatus
 
 
 class MemoryEventLog:
@@ -94,6 +95,11 @@ class MemoryEventLog:
                 and ended in {None, entry.terminal is not None}
             ]
         return found[skip : skip + limit]
+
+    def count_jobs(self) -> dict[JobStatus, int]:
+        with self._lock:
+            counted = Counter(entry.status for entry in self._entries.values())
+        return {status: counted[status] for status in STORED_STATUSES}
 
     def latest(self, project: str, event_types: Collection[str], limit: int) -> list[WorkflowEvent]:
         with self._lock:

@@ -19,7 +19,7 @@ from crackerjack.decoding import json_decoder
 from crackerjack.errors import JobEnded, JobExists, StoreUnavailable, UnknownJob
 from crackerjack.events.batch import Tally, numbered, taken_over, tally
 from crackerjack.events.event import Draft, WorkflowEvent
-from crackerjack.events.log import JobEntry, JobHeader
+from crackerjack.events.log import STORED_STATUSES, JobEntry, JobHeader, status_of
 from crackerjack.events.poke import Poker
 from crackerjack.events.schema import (
     BULK_TYPES,
@@ -30,7 +30,7 @@ from crackerjack.events.schema import (
     open_reader,
     open_writer,
 )
-from crackerjack.types import JobId
+from crackerjack.types import JobId, JobStatus
 
 _ROWS_PER_INSERT: Final = 128
 """More rows in one statement gain nothing, and compiling the statement begins to show."""
@@ -144,6 +144,13 @@ class SqliteEventLog:
             values = (project, limit, skip)
         rows = self._rows(f"{_ENTRY} WHERE {where} ORDER BY id DESC LIMIT ? OFFSET ?", values)
         return [_entry(row) for row in rows]
+
+    def count_jobs(self) -> dict[JobStatus, int]:
+        rows = self._rows("SELECT terminal, head > 0, count(*) FROM jobs GROUP BY 1, 2")
+        counts: dict[JobStatus, int] = dict.fromkeys(STORED_STATUSES, 0)
+        for terminal, begun, count in rows:
+            counts[status_of(terminal, begun=bool(begun))] += count
+        return counts
 
     def latest(self, project: str, event_types: Collection[str], limit: int) -> list[WorkflowEvent]:
         types = ", ".join("?" * len(event_types))

@@ -9,17 +9,12 @@ import msgspec
 
 from crackerjack.events.event import WorkflowEvent
 from crackerjack.events.log import JobEntry
-from crackerjack.events.payload import EventType, WorkflowEnded
+from crackerjack.events.payload import WorkflowEnded
 from crackerjack.reports import wording
 from crackerjack.reports.safe_text import cells, clip, inert, one_line
 from crackerjack.reports.style import PLAIN, Line, Look, wrap
 from crackerjack.types import HookStatus, JobStatus
 
-_STATUS: Final = {
-    EventType.WORKFLOW_COMPLETED: JobStatus.COMPLETED,
-    EventType.WORKFLOW_FAILED: JobStatus.FAILED,
-    EventType.WORKFLOW_INTERRUPTED: JobStatus.INTERRUPTED,
-}
 _MARKS: Final = {
     JobStatus.COMPLETED: HookStatus.PASSED.value,
     JobStatus.FAILED: HookStatus.FAILED.value,
@@ -45,14 +40,11 @@ class JobLine(msgspec.Struct, frozen=True, kw_only=True):
 def job_line(entry: JobEntry, terminal: WorkflowEvent | None) -> JobLine:
     """The row of a job, from what the log knows of it and its terminal event."""
     payload = None if terminal is None else terminal.payload
-    status = JobStatus.RUNNING if entry.head else JobStatus.QUEUED
-    if entry.terminal is not None:
-        status = _STATUS[EventType(entry.terminal)]
     return JobLine(
         job_id=entry.header.job_id,
         project=entry.header.project,
         workflow=entry.header.workflow,
-        status=status,
+        status=entry.status,
         created=entry.header.created,
         ended=payload if isinstance(payload, WorkflowEnded) else None,
     )

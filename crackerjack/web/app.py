@@ -20,7 +20,7 @@ from crackerjack.errors import StoreError
 from crackerjack.events.log import EventLog
 from crackerjack.jobs.job_manager import JobManager
 from crackerjack.web.admission import Admission
-from crackerjack.web.event_bridge import EventBusWebSocketBridge
+from crackerjack.web.event_bridge import ALL_JOBS, EventBusWebSocketBridge
 from crackerjack.web.feed import Feeds
 from crackerjack.web.frames import Receive, Scope, Send
 from crackerjack.web.guard import Guard
@@ -85,7 +85,11 @@ def create_websocket_app(
             bridge, admission, jobs, snapshots.message, on_refusal=metrics.refused
         )
         register_websocket_routes(app, handler)
-        metrics.connections.labels("websocket").set_function(bridge.get_active_connections)
+        metrics.connections.labels("websocket", "all").set_function(lambda: bridge.count(ALL_JOBS))
+        metrics.connections.labels("websocket", "job").set_function(
+            lambda: bridge.get_active_connections() - bridge.count(ALL_JOBS)
+        )
+        metrics.lag.labels("websocket").set_function(bridge.lag)
     return app
 
 

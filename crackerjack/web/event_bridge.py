@@ -144,6 +144,10 @@ class EventBusWebSocketBridge:
         """The jobs that somebody watches."""
         return [job_id for job_id in self._connections if job_id is not None]
 
+    def lag(self) -> int:
+        """How many events the client that is furthest behind is behind."""
+        return max((one.feed.head - one.cursor for one in self._all()), default=0)
+
     def position_of(self, cursor: str) -> int:
         """See :meth:`Feeds.position_of`."""
         return self._feeds.position_of(cursor)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from typing import Final, Protocol
@@ -164,14 +165,19 @@ class Feed:
         return Page(start, events, positions, self.encode, last=last)
 
 
+def _ignore(_events: list[WorkflowEvent], _read_at: float) -> None:
+    pass
+
+
 class Feeds:
-    """All feeds of one log; a feed lives as long as somebody holds it.
+    """All feeds of one log; a feed lives as long as somebody holds it. `on_events` is told of what was
+    delivered, and when it was read: seconds since the epoch.
 
     :meth:`look` finds what any process committed and delivers it. Call it on the event loop's thread.
     """
 
     def __init__(
-        self, log: EventLog, on_events: Callable[[list[WorkflowEvent]], object] = lambda _: None
+        self, log: EventLog, on_events: Callable[[list[WorkflowEvent], float], object] = _ignore
     ) -> None:
         self._log = log
         self._on_events = on_events
@@ -206,6 +212,7 @@ class Feeds:
         found = self._log.read_all(self._position, _READ)
         if not found:
             return False
+        read_at = time.time()
         after, self._position = self._position, found[-1][0]
         by_job: defaultdict[JobId, list[WorkflowEvent]] = defaultdict(list)
         for _, event in found:
@@ -216,7 +223,7 @@ class Feeds:
         if (feed := self._feeds.get(None)) is not None:
             self._deliver(feed, [event for _, event in found], [at for at, _ in found])
             feed.head = max(feed.head, self._position)
-        self._on_events([event for _, event in found])
+        self._on_events([event for _, event in found], read_at)
         return len(found) == _READ and after < self._position
 
     @staticmethod

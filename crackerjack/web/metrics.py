@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import time
 from collections import Counter as Tally
+from collections.abc import Iterator, Mapping
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+from prometheus_client.core import Metric
 
 from crackerjack.events.event import WorkflowEvent
+from crackerjack.types import JobStatus
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
+_PREFIX: Final = "crackerjack_"
 _LATENCIES: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 """Seconds."""
 
@@ -20,45 +24,51 @@ class Metrics:
 
     def __init__(self) -> None:
         self.registry: Final = CollectorRegistry()
-        self._events = Counter(
-            "crackerjack_events",
-            "Events of all processes that this server saw committed.",
-            ["event_type"],
-            registry=self.registry,
+        self._events = self._counter(
+            "events", "Events of all processes that this server saw committed.", "event_type"
         )
-        self._delivery = Histogram(
-            "crackerjack_delivery_seconds",
+        self._commit = self._histogram(
+            "commit_seconds",
+            "From publishing an event to its being read from the store, whichever process wrote it.",
+        )
+        self._delivery = self._histogram(
+            "delivery_seconds",
             "From publishing an event to its being written to the clients that follow it live.",
-            buckets=_LATENCIES,
-            registry=self.registry,
         )
-        self._resumed = Counter(
-            "crackerjack_resumes",
-            "WebSocket clients that came back with their position.",
-            registry=self.registry,
+        self._resumed = self._counter(
+            "resumes", "WebSocket clients that came back with their position."
         )
-        self._closed = Counter(
-            "crackerjack_closes",
-            "WebSocket connections that this server ended, by close code.",
-            ["code"],
-            registry=self.registry,
+        self._closed = self._counter(
+            "closes", "WebSocket connections that this server ended, by close code.", "code"
         )
-        self.connections: Final = Gauge(
-            "crackerjack_connections",
-            "Clients that follow events, by transport.",
-            ["transport"],
-            registry=self.registry,
+        self._refused = self._counter("refusals", "Requests refused.", "reason")
+        self.connections: Final = self._gauge(
+            "connections",
+            "Clients that follow events: of one job, or of all.",
+            "transport",
+            "stream",
         )
-        self._refused = Counter(
-            "crackerjack_refusals", "Requests refused.", ["reason"], registry=self.registry
+        self.lag: Final = self._gauge(
+            "lag_events", "How far the client that is furthest behind is behind.", "transport"
         )
+        self._jobs = self._gauge("jobs", "Jobs in the store.", "status")
 
-    def delivered(self, events: list[WorkflowEvent]) -> None:
-        """These events were committed, and went to the clients that follow them."""
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(f"{_PREFIX}{name}", text, labels, registry=self.registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(f"{_PREFIX}{name}", text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str) -> Histogram:
+        return Histogram(f"{_PREFIX}{name}", text, buckets=_LATENCIES, registry=self.registry)
+
+    def delivered(self, events: list[WorkflowEvent], read_at: float) -> None:
+        """These events were read at that time (seconds since the epoch), and have gone to clients."""
         now = time.time()
         for event_type, count in Tally(event.event_type for event in events).items():
             self._events.labels(event_type).inc(count)
         for event in (events[0], events[-1]):  # the latest and the earliest of one look at the log
+            self._commit.observe(max(0.0, read_at - event.timestamp))
             self._delivery.observe(max(0.0, now - event.timestamp))
 
     def opened(self, *, resumed: bool) -> None:
@@ -74,6 +84,21 @@ class Metrics:
         """A client was not served."""
         self._refused.labels(reason).inc()
 
-    def text(self) -> bytes:
-        """All of it in the text format."""
-        return generate_latest(self.registry)
+    def text(self, jobs: Mapping[JobStatus, int]) -> bytes:
+        """All of it in the text format, with how many `jobs` there are now."""
+        for status, count in jobs.items():
+            self._jobs.labels(status.value).set(count)
+        return generate_latest(_WithoutCreated(self.registry))
+
+
+class _WithoutCreated(CollectorRegistry):
+    """The series of a registry without the time at which each began, a third of all."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__()
+        self._registry = registry
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            metric.samples = [one for one in metric.samples if not one.name.endswith("_created")]
+            yield metric

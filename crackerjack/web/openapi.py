@@ -145,7 +145,7 @@ def _server() -> dict[str, Any]:
     return {
         "/healthz": {"get": _operation("The process answers.", status)},
         "/readyz": {"get": _operation("The store can be read.", status, refused=(503,))},
-        "/metrics": {"get": _operation("Counters and histograms.", metrics)},
+        "/metrics": {"get": _operation("Counters and histograms.", metrics, refused=(503,))},
     }
 
 

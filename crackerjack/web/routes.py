@@ -69,7 +69,12 @@ class JobRoutes:
         self._feeds = feeds
         self._snapshots = snapshots
         self._admission = admission
-        self._metrics = metrics
+        self._polling = metrics.connections.labels("long_poll", "job")
+        self._streams: set[EventStream] = set()
+        metrics.connections.labels("sse", "job").set_function(lambda: len(self._streams))
+        metrics.lag.labels("sse").set_function(
+            lambda: max((stream.lag for stream in self._streams), default=0)
+        )
         self._live = live
         self._roots = [os.path.realpath(root) for root in roots]
 
@@ -150,7 +155,7 @@ class JobRoutes:
             return problem(503, "this server has no live stream: poll the events instead")
         if feed.ended and since >= feed.head:
             return Response(status_code=204)  # tells an EventSource not to come back
-        return EventStream(feed, since, selection, self._metrics.connections.labels("sse"))
+        return EventStream(feed, since, selection, self._streams)
 
     async def _page(
         self, request: Request, feed: Feed, since: int, selection: Selection
@@ -161,9 +166,10 @@ class JobRoutes:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait
         items, since = _collect(feed, since, selection, limit)
-        while not items and not feed.ended and (left := deadline - loop.time()) > 0:
-            await feed.wait(since, left)
-            items, since = _collect(feed, since, selection, limit)
+        with self._polling.track_inprogress():
+            while not items and not feed.ended and (left := deadline - loop.time()) > 0:
+                await feed.wait(since, left)
+                items, since = _collect(feed, since, selection, limit)
         finished = feed.ended and since >= feed.head
         return Response(
             b'{"events":[%b],"next":%d,"head":%d,"finished":%b}'

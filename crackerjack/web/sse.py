@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Final
 
-from prometheus_client import Gauge
 from starlette.responses import Response
 
 from crackerjack.errors import StoreError
@@ -24,7 +23,9 @@ class EventStream(Response):
 
     media_type = "text/event-stream"
 
-    def __init__(self, feed: Feed, since: int, selection: Selection, open_streams: Gauge) -> None:
+    def __init__(
+        self, feed: Feed, since: int, selection: Selection, open_streams: set[EventStream]
+    ) -> None:
         super().__init__(
             headers={"Cache-Control": "no-store", "X-Accel-Buffering": "no"},
             media_type=self.media_type,
@@ -35,16 +36,22 @@ class EventStream(Response):
         self._selection = selection
         self._open_streams = open_streams
 
+    @property
+    def lag(self) -> int:
+        """How many events the client is behind."""
+        return self._feed.head - self._cursor
+
     async def __call__(self, _scope: Scope, receive: Receive, send: Send) -> None:
-        with self._open_streams.track_inprogress():
-            streaming = asyncio.create_task(self._stream(send))
-            leaving = asyncio.create_task(_left(receive))
-            try:
-                await asyncio.wait({streaming, leaving}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in (streaming, leaving):
-                    task.cancel()
-                await asyncio.gather(streaming, leaving, return_exceptions=True)
+        self._open_streams.add(self)
+        streaming = asyncio.create_task(self._stream(send))
+        leaving = asyncio.create_task(_left(receive))
+        try:
+            await asyncio.wait({streaming, leaving}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._open_streams.discard(self)
+            for task in (streaming, leaving):
+                task.cancel()
+            await asyncio.gather(streaming, leaving, return_exceptions=True)
 
     async def _stream(self, send: Send) -> None:
         start = {"type": "http.response.start", "status": 200, "headers": self.raw_headers}

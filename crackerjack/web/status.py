@@ -58,7 +58,11 @@ class StatusRoutes:
 
     async def metrics(self, _request: Request) -> Response:
         """Counters and histograms in Prometheus's text format."""
-        return Response(self._metrics.text(), media_type=metrics_module.MEDIA_TYPE)
+        try:
+            jobs = await asyncio.to_thread(self._log.count_jobs)
+        except StoreError as error:
+            return problem(503, str(error))
+        return Response(self._metrics.text(jobs), media_type=metrics_module.MEDIA_TYPE)
 
 
 def _document(content: dict[str, Any]) -> Any:

@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from crackerjack.errors import JobEnded, JobExists, UnknownJob
 from crackerjack.events.event import draft, parse_event
-from crackerjack.events.log import EventLog
+from crackerjack.events.log import STORED_STATUSES, EventLog
 from crackerjack.events.payload import EventType
-from crackerjack.types import JobId
+from crackerjack.types import JobId, JobStatus
 from tests.events.writing import (
     OWNER,
     ended,
@@ -201,6 +201,20 @@ def test_jobs_are_listed_newest_first(log: EventLog) -> None:
     assert names(project="/one", skip=1, limit=1) == "c"
     assert names(project="/one", ended=True, skip=1) == ""
     assert names(ended=False, skip=1) == "ba"
+
+
+def test_jobs_are_counted_by_status(log: EventLog) -> None:
+    assert log.count_jobs() == dict.fromkeys(STORED_STATUSES, 0)
+    for name in "abcde":
+        new_job(log, name)
+    log.append([said(JobId("a"), 1), ended(JobId("b")), ended(JobId("c"))], owner=OWNER)
+    assert log.count_jobs() == {
+        JobStatus.QUEUED: 2,
+        JobStatus.RUNNING: 1,
+        JobStatus.COMPLETED: 2,
+        JobStatus.FAILED: 0,
+        JobStatus.INTERRUPTED: 0,
+    }
 
 
 def test_latest_begins_with_the_newest_job_and_event(log: EventLog) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import socket
 import subprocess
@@ -300,10 +301,23 @@ class TestTheServer:
             writer.publish(job_id, 5)
             for _ in range(5):
                 connection.recv(SECONDS)
-            text = client.get("/metrics").text
-        assert 'crackerjack_events_total{event_type="diagnostic_found"} 4.0' in text
-        assert "crackerjack_delivery_seconds_count" in text
+            with client.stream("GET", f"/jobs/{job_id}/events", headers=STREAM):
+                text = client.get("/metrics").text
+        for line in (
+            'crackerjack_events_total{event_type="diagnostic_found"} 4.0',
+            'crackerjack_connections{stream="job",transport="websocket"} 1.0',
+            'crackerjack_connections{stream="all",transport="websocket"} 0.0',
+            'crackerjack_connections{stream="job",transport="sse"} 1.0',
+            'crackerjack_connections{stream="job",transport="long_poll"} 0.0',
+            'crackerjack_lag_events{transport="websocket"} 0.0',
+            'crackerjack_jobs{status="running"} 1.0',
+            'crackerjack_jobs{status="failed"} 0.0',
+        ):
+            assert f"{line}\n" in text
+        for name in ("commit", "delivery"):
+            assert re.search(rf"^crackerjack_{name}_seconds_count [1-9]", text, re.MULTILINE)
         assert job_id not in text
+        assert "_created" not in text
 
 
 class TestToken:
