@@ -26,6 +26,11 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
     bus: WorkflowEventBus
     jobs: JobManager
 
+    @property
+    def pokes(self) -> str:
+        """The directory of those who want to hear of new events; see :class:`PokeBox`."""
+        return os.path.join(self.state_dir, "pokes")
+
 
 @contextmanager
 def open_container(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -35,7 +34,7 @@ def open_web(
     limits: Limits = Limits(),  # noqa: B008 - immutable
 ) -> Iterator[Web]:
     """Build the application on an open store; clients may start runs below the `roots`."""
-    with PokeBox(os.path.join(container.state_dir, "pokes")) as pokes:
+    with PokeBox(container.pokes) as pokes:
         metrics = Metrics()
         feeds = Feeds(container.log, metrics.delivered)
         bridge = EventBusWebSocketBridge(feeds, container.hub, metrics, pokes=pokes, limits=limits)

@@ -6,18 +6,20 @@ import argparse
 import os
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import closing, suppress
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
+from contextlib import closing, contextmanager, suppress
 from typing import TYPE_CHECKING, Final
 
 from crackerjack.cli.job_commands import job_or_last
 from crackerjack.container import Container, open_container
-from crackerjack.errors import FutureCursor, UsageError
+from crackerjack.errors import FutureCursor, StoreError, UsageError
 from crackerjack.events.event import WorkflowEvent
 from crackerjack.events.payload import WorkflowEnded
+from crackerjack.events.poke import on_poke
+from crackerjack.events.subscription import Subscription
 from crackerjack.reports.safe_text import one_line
 from crackerjack.terminal.view import View, make_view
-from crackerjack.types import ExitCode
+from crackerjack.types import ExitCode, JobId, JobStatus
 
 if TYPE_CHECKING:
     from crackerjack.client import State
@@ -55,10 +57,10 @@ def events(arguments: argparse.Namespace) -> int:
         if not arguments.follow:
             _print_events(manager.events(arguments.job, arguments.since))
             return ExitCode.PASSED
-        subscription = manager.subscribe(arguments.job, arguments.since)
-        while not subscription.ended:
-            _print_events(subscription.read(1.0))
-            manager.end_lost_jobs()
+        with _subscribed(container, arguments.job, arguments.since) as subscription:
+            while not subscription.ended:
+                _print_events(subscription.read(_LOOK_FOR_LOST))
+                manager.end_lost_jobs()
     return ExitCode.PASSED
 
 
@@ -69,6 +71,7 @@ def _print_from_server(arguments: argparse.Namespace) -> int:
         raise UsageError("--url goes with --follow: it streams until the job ends")
 
     async def copy() -> None:
+        await _find_job(arguments, _say)
         async for event in _streamed(arguments, arguments.since, _say_state):
             _print_events([event])
 
@@ -83,10 +86,9 @@ def _print_events(found: Iterable[WorkflowEvent]) -> None:
 
 
 def _watch_store(container: Container, arguments: argparse.Namespace, view: View) -> int:
-    subscription = container.jobs.subscribe(job_or_last(container.jobs, arguments))
     shown = _Shown(view)
     looked = 0.0
-    with closing(subscription):
+    with _subscribed(container, job_or_last(container.jobs, arguments)) as subscription:
         while not subscription.ended:
             shown.take(subscription.read(_TICK))
             if time.monotonic() - looked > _LOOK_FOR_LOST:
@@ -95,12 +97,26 @@ def _watch_store(container: Container, arguments: argparse.Namespace, view: View
     return shown.exit_code
 
 
+@contextmanager
+def _subscribed(container: Container, job_id: JobId, since: int = 0) -> Iterator[Subscription]:
+    """A cursor over a job that another process writes: it is woken when that has committed."""
+
+    def announce() -> None:
+        with suppress(StoreError):  # the subscription reads the same store, and says what is wrong
+            container.hub.advance(job_id, container.log.job(job_id).head)
+
+    with (
+        on_poke(container.pokes, announce),
+        closing(container.jobs.subscribe(job_id, since)) as subscription,
+    ):
+        yield subscription
+
+
 async def _watch_server(arguments: argparse.Namespace, view: View) -> int:
     import asyncio
 
-    if not arguments.job:
-        raise UsageError("with --url, name the JOB to watch; its /jobs page lists them")
     shown = _Shown(view)
+    await _find_job(arguments, view.note)
 
     async def tick() -> None:
         while True:
@@ -133,13 +149,28 @@ class _Shown:
         self._view.tick()
 
 
+async def _find_job(arguments: argparse.Namespace, say: Callable[[str], object]) -> None:
+    """Choose a job where none was named; say so when the server knows none of that name."""
+    from crackerjack.client import latest_job, snapshot
+
+    if not arguments.job:
+        arguments.job = latest_job(arguments.url, token=_token(arguments))
+        return
+    now = await snapshot(arguments.url, arguments.job, token=_token(arguments))
+    if now["status"] == JobStatus.WAITING:
+        say(f"{arguments.url} knows no job {arguments.job} yet; waiting for it to begin.")
+
+
 def _streamed(
     arguments: argparse.Namespace, since: int, on_state: Callable[[State], object]
 ) -> AsyncIterator[WorkflowEvent]:
     from crackerjack.client import stream
 
-    token = arguments.token or os.environ.get("CRACKERJACK_TOKEN", "")
-    return stream(arguments.url, arguments.job, since, token=token, on_state=on_state)
+    return stream(arguments.url, arguments.job, since, token=_token(arguments), on_state=on_state)
+
+
+def _token(arguments: argparse.Namespace) -> str:
+    return arguments.token or os.environ.get("CRACKERJACK_TOKEN", "")
 
 
 def _note_state(view: View, state: State) -> None:
@@ -149,7 +180,11 @@ def _note_state(view: View, state: State) -> None:
 
 def _say_state(state: State) -> None:
     if not state.connected:
-        print(one_line(_sentence(state)), file=sys.stderr)
+        _say(_sentence(state))
+
+
+def _say(sentence: str) -> None:
+    print(one_line(sentence), file=sys.stderr)
 
 
 def _sentence(state: State) -> str:

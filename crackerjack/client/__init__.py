@@ -8,6 +8,7 @@
         print(event.seq, event.event_type, event.data)
 """
 
+from crackerjack.client.jobs import latest_job
 from crackerjack.client.stream import State, snapshot, stream
 
-__all__ = ["State", "snapshot", "stream"]
+__all__ = ["State", "latest_job", "snapshot", "stream"]

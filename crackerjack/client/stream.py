@@ -7,7 +7,7 @@ import random
 import re
 from collections.abc import AsyncIterator, Callable, Collection, Iterator
 from typing import Any, Final, NamedTuple
-from urllib.parse import quote, urlencode, urlsplit, urlunsplit
+from urllib.parse import quote, urlencode
 
 import msgspec
 from websockets.asyncio.client import connect
@@ -18,6 +18,7 @@ from websockets.exceptions import (
     InvalidURI,
 )
 
+from crackerjack.client.address import websocket_address
 from crackerjack.decoding import json_decoder
 from crackerjack.errors import ServerRefused, ServerUnreachable, StreamBroken, UsageError
 from crackerjack.events.event import WorkflowEvent
@@ -124,7 +125,7 @@ class _Follower:
         self._cursor = since
         self._types = types
         self._token = token
-        self._base = _websocket_url(url)
+        self._base = websocket_address(url)
 
     def connect(self, *, batch: bool) -> connect:
         query: dict[str, object] = {"batch": int(batch)}
@@ -188,14 +189,6 @@ def _words(error: InvalidStatus) -> str:
         return str(document["detail"])
     except (msgspec.DecodeError, KeyError, TypeError):
         return error.response.reason_phrase
-
-
-def _websocket_url(url: str) -> str:
-    parts = urlsplit(url if "://" in url else f"http://{url}")
-    scheme = {"http": "ws", "https": "wss", "ws": "ws", "wss": "wss"}.get(parts.scheme)
-    if scheme is None or not parts.hostname:
-        raise UsageError(f"{url!r} is not the address of a server, such as http://127.0.0.1:8675")
-    return urlunsplit((scheme, parts.netloc, parts.path.rstrip("/"), "", ""))
 
 
 def _delay(reason: str, failures: int) -> float:

@@ -9,7 +9,10 @@ from __future__ import annotations
 
 import errno
 import os
-from contextlib import suppress
+import select
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Final, Self
 
 _SUFFIX: Final = ".poke"
@@ -70,6 +73,10 @@ class PokeBox:
         with suppress(BlockingIOError):
             os.read(self._reader, 65536)
 
+    def poke(self) -> None:
+        """Poke oneself, to end a wait."""
+        os.write(self._writer, b"!")
+
     def close(self) -> None:
         """Be poked no more."""
         _remove(self._path)
@@ -81,6 +88,38 @@ class PokeBox:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+@contextmanager
+def on_poke(directory: str, look: Callable[[], object]) -> Iterator[None]:
+    """Call `look` at each poke while the block runs, on a thread of its own; it must not raise.
+
+    Where no pipe can be made nothing is called: a poll must stand behind.
+    """
+    try:
+        box = PokeBox(directory)
+    except OSError:
+        yield
+        return
+    left = threading.Event()
+
+    def listen() -> None:
+        while True:
+            select.select([box], [], [])
+            if left.is_set():
+                return
+            box.clear()
+            look()
+
+    with box:
+        listener = threading.Thread(target=listen, name="crackerjack-pokes", daemon=True)
+        listener.start()
+        try:
+            yield
+        finally:
+            left.set()
+            box.poke()
+            listener.join()
 
 
 def _remove(path: str) -> None:

@@ -8,7 +8,6 @@ import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -200,61 +199,6 @@ def test_addresses_where_no_server_is() -> None:
             collected(server.http, "job123", token="wrong")
 
 
-def crackerjack(*arguments: str) -> subprocess.CompletedProcess[str]:
-    argv = [sys.executable, "-m", "crackerjack", *arguments]
-    ran = subprocess.run(argv, capture_output=True, text=True, check=False, timeout=2 * SECONDS)
-    assert "Traceback" not in ran.stderr
-    return ran
-
-
-class TestCommandLine:
-    @pytest.fixture
-    def ended(self, writer: Writer) -> str:
-        job_id = writer.job()
-        writer.publish(job_id, 4)
-        writer.end(job_id)
-        return job_id
-
-    def test_watch_and_events(self, ended: str, writer: Writer) -> None:
-        here = crackerjack("watch", ended)
-        assert (here.returncode, "Workflow completed" in here.stdout) == (0, True)
-        with serving() as server:
-            there = crackerjack("watch", ended, "--url", server.http)
-            lines = crackerjack("events", ended, "--follow", "--url", server.http)
-        assert (there.returncode, there.stdout) == (0, here.stdout)
-        assert lines.stdout.encode().splitlines() == writer.events(
-            writer.log.jobs()[0].header.job_id
-        )
-
-    @pytest.mark.parametrize(
-        ("arguments", "words"),
-        [
-            (["watch", "unknown"], "no job unknown"),
-            (["watch", "job123", "--url", "http://127.0.0.1:1"], "no crackerjack server answers"),
-            (["watch", "job123", "--url", "ftp://x"], "not the address of a server"),
-            (["watch", "--url", "http://127.0.0.1:1"], "name the JOB"),
-            (["events", "job123", "--url", "http://127.0.0.1:1"], "--follow"),
-        ],
-    )
-    def test_mistakes(self, arguments: list[str], words: str) -> None:
-        ran = crackerjack(*arguments)
-        assert (ran.returncode, words in ran.stderr) == (2, True), ran.stderr
-
-    def test_leaving_leaves_the_job_running(self, writer: Writer) -> None:
-        job_id = writer.job()
-        writer.publish(job_id, 1)
-        argv = [sys.executable, "-m", "crackerjack", "watch", job_id]
-        with subprocess.Popen(
-            argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        ) as watching:
-            assert watching.stdout is not None
-            watching.stdout.readline()
-            watching.send_signal(signal.SIGINT)
-            _, said = watching.communicate(timeout=SECONDS)
-        assert (watching.returncode, "the job goes on" in said) == (130, True)
-        assert not writer.log.job(job_id).cancel_requested
-
-
 NODE_WS = "import m from 'node:module'; globalThis.WebSocket = m.createRequire('/')('ws');"
 NODE = """
 const { stream } = require(process.argv[2]);
@@ -317,6 +261,9 @@ def test_breaking_off_closes_the_connection(writer: Writer) -> None:
     with serving() as server:
         assert asyncio.run(first(server.http)) == 1
         deadline = time.monotonic() + SECONDS
-        while 'transport="websocket"} 0.0' not in httpx.get(f"{server.http}/metrics").text:
+        while (
+            'stream="job",transport="websocket"} 0.0'
+            not in httpx.get(f"{server.http}/metrics").text
+        ):
             assert time.monotonic() < deadline
             time.sleep(0.02)
