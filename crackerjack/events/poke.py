@@ -15,6 +15,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final, Self
 
+from crackerjack.errors import StoreUnavailable
+
 _SUFFIX: Final = ".poke"
 
 
@@ -50,10 +52,19 @@ class Poker:
 class PokeBox:
     """Where pokes arrive: readable (see :meth:`fileno`) when there is something new in the log.
 
-    Raises :exc:`OSError` when it cannot be made.
+    Raises :exc:`StoreUnavailable` when it cannot be made.
     """
 
     def __init__(self, directory: str) -> None:
+        try:
+            self._make(directory)
+        except OSError as error:
+            problem = f"has no room for pokes: {error.strerror}"
+            raise StoreUnavailable(
+                os.path.dirname(directory), problem, f"look at {directory}"
+            ) from error
+
+    def _make(self, directory: str) -> None:
         os.makedirs(directory, mode=0o700, exist_ok=True)
         name = f"{os.getpid()}-{os.urandom(6).hex()}"
         self._path = os.path.join(directory, name + _SUFFIX)
@@ -98,7 +109,7 @@ def on_poke(directory: str, look: Callable[[], object]) -> Iterator[None]:
     """
     try:
         box = PokeBox(directory)
-    except OSError:
+    except StoreUnavailable:
         yield
         return
     left = threading.Event()

@@ -23,6 +23,8 @@ ABOUT_JOBS = (
     ["cancel", "before"],
     ["undo", "before"],
     ["prune"],
+    ["watch", "before"],
+    ["serve", "--port", "0"],
 )
 """Every command that opens the store."""
 
@@ -94,6 +96,16 @@ def test_every_command_that_opens_the_store_says_it(crackerjack: CommandLine, st
         assert (ran.exit_code, ran.stdout) == (2, ""), arguments
         assert "is not a database" in ran.stderr
     assert crackerjack("hooks").exit_code == crackerjack("config").exit_code == 0
+
+
+def test_a_server_that_cannot_be_told_of_events_says_so(
+    crackerjack: CommandLine, store: Path
+) -> None:
+    (store.parent / "pokes").touch()
+    ran = crackerjack("serve", "--port", "0")
+    assert (ran.exit_code, ran.stdout) == (2, "")
+    assert f"pokes: File exists: look at {store.parent / 'pokes'}" in ran.stderr
+    assert crackerjack("watch", "before").exit_code == 0
 
 
 def test_the_advice_for_a_damaged_store_helps(crackerjack: CommandLine, store: Path) -> None:
