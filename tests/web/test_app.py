@@ -1,0 +1,99 @@
+"""The application as a part of somebody else's, and without its live stream."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import httpx
+import pytest
+import uvicorn
+from starlette.types import ASGIApp
+from websockets.exceptions import InvalidStatus
+from websockets.sync.client import connect
+
+from crackerjack.container import Container, open_container
+from crackerjack.web.admission import Admission
+from crackerjack.web.app import create_websocket_app
+from crackerjack.web.feed import Feeds
+from crackerjack.web.metrics import Metrics
+from crackerjack.web.server import listen
+from tests.test_docs import ROOT, blocks
+from tests.web.in_process import FRAMING, STOCK
+from tests.web.serving import SECONDS, Writer, received
+
+
+@contextmanager
+def running(app: ASGIApp, protocol: str = STOCK) -> Iterator[int]:
+    """Serve it; gives the port."""
+    with listen("127.0.0.1", 0) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, ws=protocol, log_config=None))
+        thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
+        thread.start()
+        try:
+            yield listener.getsockname()[1]
+        finally:
+            server.should_exit = True
+            thread.join(SECONDS)
+
+
+@pytest.fixture
+def container() -> Iterator[Container]:
+    with open_container(os.environ) as container:
+        yield container
+
+
+@pytest.mark.parametrize("protocol", [FRAMING, STOCK])
+def test_mounted_as_documented(writer: Writer, protocol: str) -> None:
+    job_id = writer.job()
+    writer.publish(job_id, 2)
+    (code,) = [block for block in blocks(ROOT / "docs/protocol.md", "python") if "Mount(" in block]
+    theirs: dict[str, Any] = {}
+    exec(code, theirs)
+    token = {"Authorization": "Bearer ..."}
+    with running(theirs["app"], protocol) as port:
+        url = f"http://127.0.0.1:{port}/quality/jobs/{job_id}/events"
+        assert httpx.get(url).status_code == 401
+        assert httpx.get(url, headers=token).json()["next"] == 2
+        url = f"ws://127.0.0.1:{port}/quality/ws/progress/{job_id}?since=0"
+        with connect(url, open_timeout=SECONDS, additional_headers=token) as client:
+            writer.publish(job_id, 3)
+            writer.end(job_id)
+            messages, closed, _ = received(client)
+    assert (len([one for one in messages if b"stream_position" not in one]), closed) == (6, 1000)
+
+
+def test_without_a_bridge_there_is_all_but_the_stream(container: Container, writer: Writer) -> None:
+    job_id = writer.job()
+    writer.publish(job_id, 2)
+    app = create_websocket_app(
+        log=container.log,
+        jobs=container.jobs,
+        feeds=Feeds(container.log),
+        bridge=None,
+        admission=Admission(),
+        metrics=Metrics(),
+    )
+    with running(app) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+        assert client.get(f"/jobs/{job_id}").json()["seq"] == 2
+        page = client.get(f"/jobs/{job_id}/events", params={"wait": 60}).json()
+        assert [event["seq"] for event in page["events"]] == [1, 2]
+        writer.publish(job_id, 1)
+        assert client.get(f"/jobs/{job_id}/events", params={"since": 2}).json()["next"] == 3
+        stream = client.get(f"/jobs/{job_id}/events", headers={"Accept": "text/event-stream"})
+        assert (stream.status_code, stream.headers["content-type"]) == (
+            503,
+            "application/problem+json",
+        )
+        for path in (f"/ws/progress/{job_id}", "/ws/events"):
+            with (
+                pytest.raises(InvalidStatus) as refused,
+                connect(f"ws://127.0.0.1:{port}{path}", open_timeout=SECONDS),
+            ):
+                pass
+            assert refused.value.response.status_code == 503
+            assert b"poll /jobs/{id}/events instead" in refused.value.response.body
