@@ -266,7 +266,8 @@ class Connection:
         now = time.time()
         message: dict[str, object] = {
             "event_type": "stream_position",
-            "data": {"head": self.feed.head, "timestamp": now},
+            # A page of the log may have led past what the feed was told.
+            "data": {"head": max(self.feed.head, self.cursor), "timestamp": now},
             "timestamp": now,
         }
         if self.feed.job_id is not None:

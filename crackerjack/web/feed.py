@@ -156,11 +156,13 @@ class Feed:
         if self.job_id is not None:
             events = self._log.read(self.job_id, start, MOST_EVENTS)
             return Page(start, events, [event.seq for event in events], self.encode)
-        end = start + MOST_EVENTS
+        # The log may be ahead of the head: what is there comes with the next page, and not in this one
+        # too, for whoever has this page goes on after its end.
+        end = min(start + MOST_EVENTS, self.head)
         found = self._log.read_all(start, MOST_EVENTS)
         within = [(position, event) for position, event in found if position <= end]
         # Positions have holes where jobs were forgotten: a page without an event leads over its hole.
-        last = min(end, self.head) if within or not found else found[0][0] - 1
+        last = end if within or not found else found[0][0] - 1
         events, positions = [event for _, event in within], [position for position, _ in within]
         return Page(start, events, positions, self.encode, last=last)
 

@@ -10,6 +10,8 @@ import pytest
 from websockets.sync.client import ClientConnection
 
 from crackerjack.web.connection import Limits
+from crackerjack.web.feed import Feeds
+from crackerjack.web.page import Selection
 from tests.web.in_process import FRAMING, STOCK, InProcess, in_process
 from tests.web.serving import SECONDS, Writer, decoded, received, stalled_socket
 
@@ -80,6 +82,38 @@ def test_the_first_event_is_never_missed(server: InProcess, writer: Writer) -> N
             assert take(connection, 3) == [1, 2, 3]
             writer.publish(job_id, 1)
             assert take(connection, 4) == [4]
+
+
+def test_a_page_leads_no_further_than_the_server_has_told(writer: Writer) -> None:
+    job_id = writer.job()
+    writer.publish(job_id, 2)
+    feeds = Feeds(writer.log)
+    feed = feeds.get(None)
+    writer.publish(job_id, 1)  # in the log, and not looked at yet
+    page = feed.page(0)
+    assert page is not None
+    assert [part.last for part in page.messages(Selection(), 0)] == [1, 2]
+    assert (page.last, feed.head) == (2, 2)
+    feeds.look()
+    page = feed.page(2)
+    assert page is not None
+    assert [part.last for part in page.messages(Selection(), 2)] == [3]
+
+
+def test_no_event_of_all_jobs_comes_twice(server: InProcess, writer: Writer) -> None:
+    """Who comes while others are there may find more in the log than the server has told them."""
+    job_id = writer.job()
+    with server.connect("/ws/events") as first:
+        first.recv(SECONDS)
+        for seq in range(0, 300, 5):
+            begin = f"{writer.log.store_id}.{seq}"
+            publishing = threading.Thread(target=writer.publish, args=(job_id, 4))
+            publishing.start()
+            with server.connect(f"/ws/events?since={begin}") as second:
+                publishing.join()
+                writer.publish(job_id, 1)
+                assert take(second, seq + 5) == list(range(seq + 1, seq + 6))
+        assert take(first, 300) == list(range(1, 301))
 
 
 def test_types_are_filtered_and_the_position_is_told(server: InProcess, writer: Writer) -> None:
