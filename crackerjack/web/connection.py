@@ -20,7 +20,6 @@ STALLED_AFTER: Final = 30.0
 """Seconds without taking a byte while data waits, after which a client is dropped."""
 _FULL: Final = LARGEST_MESSAGE
 """Bytes waiting for a client; with more, it reads on from the log when it has taken them."""
-_WAIT: Final = 60.0  # seconds; any will do, a wait begins again
 GONE: Final = (OSError, RuntimeError, WebSocketDisconnect)
 """What ASGI servers and starlette raise when the client is gone."""
 _LOGGER: Final = logging.getLogger("crackerjack.web")
@@ -145,7 +144,7 @@ class Connection:
             self.close(4404, f"no such job within {self._limits.wait_for_job:.0f} s")
         elif self._stalled(now):
             self.close(4408, f"slow; resume with since={self.cursor}")
-        elif now - self._sent_at >= self._limits.position_every and self in self.feed.live:
+        elif self in self.feed.live and self._silent_for(now) >= self._limits.position_every:
             self._write_position()
 
     def close(self, code: int, reason: str) -> None:
@@ -209,7 +208,7 @@ class Connection:
                 return
             else:
                 await self._told_position()
-                await self.feed.wait(self.cursor, _WAIT)
+                await self._wait()
 
     async def _send_page(self, page: Page) -> None:
         if self._writer is not None:
@@ -222,6 +221,11 @@ class Connection:
             await self._send(part.data)
             self.cursor = part.last
         self.cursor = page.last
+
+    async def _wait(self) -> None:
+        every = self._limits.position_every
+        await self.feed.wait(self.cursor, max(0.0, every - self._silent_for(time.monotonic())))
+        self._tell_position = self._silent_for(time.monotonic()) >= every
 
     async def _told_position(self) -> None:
         if self._tell_position:
@@ -257,9 +261,6 @@ class Connection:
     def _write_position(self) -> None:
         if self._writer is not None:
             self._write(self._writer, text_frame(self.position()))
-        else:
-            self._tell_position = True
-            self.feed.wake()
 
     def position(self) -> bytes:
         """The message ``stream_position``: everything up to `seq` was delivered, or is not wanted."""
@@ -275,6 +276,9 @@ class Connection:
         else:
             message |= {"cursor": self.feed.cursor(self.cursor)}
         return msgspec.json.encode(message)
+
+    def _silent_for(self, now: float) -> float:
+        return now - self._sent_at
 
     def _stalled(self, now: float) -> bool:
         if self._writer is None:

@@ -128,11 +128,15 @@ def test_types_are_filtered_and_the_position_is_told(server: InProcess, writer: 
         assert decoded(connection.recv(SECONDS))["seq"] == 25
 
 
-def test_an_idle_client_is_told_its_position(writer: Writer) -> None:
+@pytest.mark.parametrize("protocol", [FRAMING, STOCK])
+def test_an_idle_client_is_told_its_position(writer: Writer, protocol: str) -> None:
     job_id = writer.job()
     writer.publish(job_id, 2)
     limits = Limits(position_every=0.05, look_every=0.02)
-    with in_process(limits=limits) as server, server.connect(f"/ws/progress/{job_id}") as client:
+    with (
+        in_process(limits=limits, protocol=protocol) as server,
+        server.connect(f"/ws/progress/{job_id}") as client,
+    ):
         client.recv(SECONDS)
         positions = [decoded(client.recv(SECONDS)) for _ in range(2)]
     assert [one["event_type"] for one in positions] == ["stream_position"] * 2
