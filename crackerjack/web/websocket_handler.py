@@ -132,8 +132,9 @@ class WebSocketHandler:
     def _position_of(self, cursor: str) -> int:
         try:
             return self._bridge.position_of(cursor)
-        except UsageError as error:
-            raise Refused(4400, str(error)) from None
+        except UsageError:
+            # Not in its words, which repeat the client's: a reason is counted, each by its own counter.
+            raise Refused(4400, "since is a cursor that came with an event") from None
         except FutureCursor:
             raise Refused(4410, "the cursor is of another store") from None
 
