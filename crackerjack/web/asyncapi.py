@@ -29,6 +29,11 @@ _QUERY: Final[dict[str, str]] = {
     "token": "The server's token, where no header can be set.",
 }
 
+_WHICH: Final[dict[str, str]] = {
+    "jobs": "Job ids, comma-separated.",
+    "projects": "Absolute paths of the projects' directories, comma-separated.",
+}
+
 
 def asyncapi() -> dict[str, Any]:
     """The document, as plain values."""
@@ -52,7 +57,7 @@ def asyncapi() -> dict[str, Any]:
                 "/ws/events",
                 messages,
                 "Every job of the store.",
-                {"since": "The `cursor` of the last message.", "jobs": "Job ids.", **_QUERY},
+                {"since": "The `cursor` of the last message.", **_WHICH, **_QUERY},
                 {},
             ),
         },

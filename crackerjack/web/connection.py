@@ -128,7 +128,11 @@ class Connection:
         writer = self._writer
         if writer is None or self._closed or page.after != self.cursor:
             return self._read_on()
-        for part in page.parts(self.selection, self.cursor):
+        try:
+            parts = page.parts(self.selection, self.cursor)
+        except StoreError:  # nobody else's concern: the task meets it too, and says so
+            return self._read_on()
+        for part in parts:
             if writer.waiting > _FULL:
                 return self._read_on()
             self._write(writer, part.data)

@@ -148,6 +148,16 @@ class Feed:
             return encoded
         return b'%b,"cursor":"%b"}' % (encoded[:-1], self.cursor(position).encode())
 
+    def project_of(self, job_id: JobId) -> str:
+        """The directory of a job's project; empty for a job that was forgotten meanwhile.
+
+        Raises :exc:`StoreUnavailable`.
+        """
+        try:
+            return self._log.job(job_id).header.project
+        except UnknownJob:
+            return ""
+
     def cursor(self, position: int) -> str:
         """A position of the store as clients hold it: worth nothing in another store."""
         return f"{self._log.store_id}.{position}"
@@ -155,7 +165,9 @@ class Feed:
     def _read(self, start: int) -> Page:
         if self.job_id is not None:
             events = self._log.read(self.job_id, start, MOST_EVENTS)
-            return Page(start, events, [event.seq for event in events], self.encode)
+            return Page(
+                start, events, [event.seq for event in events], self.encode, self.project_of
+            )
         # The log may be ahead of the head: what is there comes with the next page, and not in this one
         # too, for whoever has this page goes on after its end.
         end = min(start + MOST_EVENTS, self.head)
@@ -164,7 +176,7 @@ class Feed:
         # Positions have holes where jobs were forgotten: a page without an event leads over its hole.
         last = end if within or not found else found[0][0] - 1
         events, positions = [event for _, event in within], [position for position, _ in within]
-        return Page(start, events, positions, self.encode, last=last)
+        return Page(start, events, positions, self.encode, self.project_of, last=last)
 
 
 def _ignore(_events: list[WorkflowEvent], _read_at: float) -> None:
@@ -233,4 +245,5 @@ class Feeds:
         # A feed that was made a moment ago may be ahead of us: it has read its head from the log.
         known = sum(position <= feed.head for position in positions)
         if known < len(events):
-            feed.deliver(Page(feed.head, events[known:], positions[known:], feed.encode))
+            new, at = events[known:], positions[known:]
+            feed.deliver(Page(feed.head, new, at, feed.encode, feed.project_of))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
 from crackerjack.events.event import WorkflowEvent
+from crackerjack.types import JobId
 from crackerjack.web.frames import text_frame
 
 LARGEST_MESSAGE: Final = 256 * 1024
@@ -20,16 +22,18 @@ class Selection(NamedTuple):
 
     types: re.Pattern[str] | None = None
     jobs: frozenset[str] | None = None
+    projects: frozenset[str] | None = None
+    """Their directories, as the jobs have them."""
     batch: bool = False
     """Whether a message may be an array of events."""
 
     @property
     def everything(self) -> bool:
         """Whether no event is passed over, so that the client's positions have no holes."""
-        return self.types is None and self.jobs is None
+        return self.types is None and self.jobs is None and self.projects is None
 
     def wants(self, event: WorkflowEvent) -> bool:
-        """Whether the event is one of those."""
+        """Whether the event is one of those, whatever its project: only a :class:`Page` knows that."""
         return (self.types is None or self.types.match(event.event_type) is not None) and (
             self.jobs is None or event.job_id in self.jobs
         )
@@ -49,7 +53,7 @@ class Page:
     A position is the `seq` in a job's stream, or the store's position in the stream of all jobs.
     """
 
-    __slots__ = ("_parts", "after", "events", "items", "last", "positions")
+    __slots__ = ("_parts", "_project_of", "after", "events", "items", "last", "positions")
 
     def __init__(
         self,
@@ -57,6 +61,7 @@ class Page:
         events: Sequence[WorkflowEvent],
         positions: Sequence[int],
         encode: Callable[[WorkflowEvent, int], bytes],
+        project_of: Callable[[JobId], str],
         *,
         last: int | None = None,
     ) -> None:
@@ -66,6 +71,7 @@ class Page:
         self.positions: Final = positions
         self.items: Final = list(map(encode, events, positions))
         """The events as JSON objects."""
+        self._project_of: Final = functools.cache(project_of)
         self._parts: dict[Selection, tuple[Part, ...]] = {}
 
     @property
@@ -92,13 +98,20 @@ class Page:
         return parts
 
     def messages(self, selection: Selection, after: int) -> Iterator[Part]:
-        """The wanted events after a position as the JSON of one WebSocket message each."""
+        """The wanted events after a position as the JSON of one WebSocket message each.
+
+        Raises :exc:`StoreUnavailable` when projects are asked for and cannot be looked up.
+        """
         wanted = (
             Part(position, item)
             for event, position, item in zip(self.events, self.positions, self.items, strict=True)
-            if position > after and selection.wants(event)
+            if position > after and selection.wants(event) and self._is_within(selection, event)
         )
         return _batched(wanted) if selection.batch else wanted
+
+    def _is_within(self, selection: Selection, event: WorkflowEvent) -> bool:
+        projects = selection.projects
+        return projects is None or self._project_of(event.job_id) in projects
 
 
 def _joined(frames: Sequence[tuple[int, bytes]], end: int) -> Iterator[Part]:

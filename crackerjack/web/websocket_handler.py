@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import re
 import time
 from collections.abc import Awaitable, Callable
@@ -261,9 +262,13 @@ def _selection(asked: dict[str, str]) -> Selection:
     if not all(re.fullmatch(r"[a-z_*]{1,64}", name) for name in types):
         raise Refused(4400, "types are names of events, such as hook_*")
     jobs = [name for name in asked.get("jobs", "").split(",") if name]
+    projects = [name for name in asked.get("projects", "").split(",") if name]
+    if not all(map(os.path.isabs, projects)):
+        raise Refused(4400, "projects are absolute paths of directories")
     return Selection(
         types=type_pattern(types) if types else None,
         jobs=frozenset(jobs) if jobs else None,
+        projects=frozenset(projects) if projects else None,
         batch=asked.get("batch") in {"1", "true"},
     )
 

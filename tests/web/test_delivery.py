@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 
 import pytest
 from websockets.sync.client import ClientConnection
@@ -160,9 +161,65 @@ def test_all_jobs_in_one_stream(server: InProcess, writer: Writer) -> None:
         assert [decoded(connection.recv(SECONDS))["seq"] for _ in range(2)] == [2, 4]
     with server.connect(f"/ws/events?jobs=first&since={live[0]['cursor']}") as connection:
         assert decoded(connection.recv(SECONDS))["seq"] == 4
-    for cursor, code in (("elsewhere.3", 4410), ("x", 4400)):
-        with server.connect(f"/ws/events?since={cursor}") as connection:
-            assert received(connection)[1] == code
+
+
+@pytest.mark.parametrize(
+    ("query", "code", "reason"),
+    [
+        ("since=elsewhere.3", 4410, "the cursor is of another store"),
+        ("since=x", 4400, "since is a cursor that came with an event"),
+        ("since=" + "%C3%A4" * 80, 4400, "since is a cursor that came with an event"),
+        ("projects=/project,relative", 4400, "projects are absolute paths of directories"),
+        ("types=hook_*,NO", 4400, "types are names of events, such as hook_*"),
+    ],
+)
+def test_a_stream_of_all_jobs_that_cannot_be(
+    server: InProcess, query: str, code: int, reason: str
+) -> None:
+    with server.connect(f"/ws/events?{query}") as connection:
+        assert received(connection) == ([], code, reason)
+
+
+def events_up_to(connection: ClientConnection, position: int) -> list[tuple[str, int]]:
+    """The job and `seq` of every event until the client is told that this is all up to a position."""
+    got = []
+    while True:
+        message = decoded(connection.recv(SECONDS))
+        if message["event_type"] != "stream_position":
+            got.append((message["job_id"], message["seq"]))
+        elif int(message["cursor"].rpartition(".")[2]) >= position:
+            return got
+
+
+@pytest.mark.parametrize("protocol", [FRAMING, STOCK])
+def test_the_jobs_of_some_projects_also_jobs_that_come_later(writer: Writer, protocol: str) -> None:
+    here, there = writer.job("here"), writer.job("there", project="/other")
+    writer.publish(here, 2)
+    writer.publish(there, 2)
+    begin = f"/ws/events?since={writer.log.store_id}.0"
+    queries = {
+        "one": "projects=/project",
+        "two": "projects=/third,/other",
+        "both": "projects=/project,/third&jobs=later,there",
+        "none": "projects=/proj,/project/",
+    }
+    limits = Limits(position_every=0.05, look_every=0.02)
+    with in_process(limits=limits, protocol=protocol) as server, ExitStack() as stack:
+        clients = {
+            name: stack.enter_context(server.connect(f"{begin}&{query}"))
+            for name, query in queries.items()
+        }
+        later, below = writer.job("later"), writer.job("below", project="/project/below")
+        third = writer.job("third", project="/third")
+        for job_id in (later, below, third, here, there):
+            writer.publish(job_id)
+        got = {name: events_up_to(client, 9) for name, client in clients.items()}
+    assert got == {
+        "one": [("here", 1), ("here", 2), ("later", 1), ("here", 3)],
+        "two": [("there", 1), ("there", 2), ("third", 1), ("there", 3)],
+        "both": [("later", 1)],
+        "none": [],
+    }
 
 
 @pytest.mark.parametrize("protocol", [FRAMING, STOCK])
