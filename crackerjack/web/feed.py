@@ -72,9 +72,10 @@ class Feed:
         self.live: set[Reader] = set()
         """Who has read up to the head; told of each new page."""
         self._waiters: set[asyncio.Future[None]] = set()
-        self._look_up()
+        self.look_up()
 
-    def _look_up(self) -> None:
+    def look_up(self) -> None:
+        """Read from the log where it stands; needed again only where nobody calls :meth:`Feeds.look`."""
         if self.job_id is None:
             self.head = self._log.position()
             return

@@ -141,6 +141,8 @@ class JobRoutes:
         """``GET /jobs/{id}/events``: a page, a long poll, or server-sent events."""
         asked = request.query_params
         feed = self._feeds.get(_job_id(request))
+        if not self._live:
+            feed.look_up()
         if not feed.exists:
             raise UnknownJob(feed.job_id or "")
         types = [name for name in asked.get("types", "").split(",") if name]
