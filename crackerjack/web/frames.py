@@ -15,6 +15,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+from websockets.frames import Frame
 from websockets.http11 import Request
 from websockets.protocol import State
 
@@ -96,7 +97,26 @@ class FramingProtocol(WebSocketsSansIOProtocol):
         if self.read_paused:  # the client's answer must be seen
             self.read_paused = False
             self.transport.resume_reading()
-        self.close_timer = self.loop.call_later(_CLOSE_SECONDS, self.transport.abort)
+        self._cut_off_later()
+
+    # Of itself uvicorn closes a connection when what waits has been taken, which may be never: then it
+    # would hold the socket and the buffer, and after a ping without answer its place among the clients.
+
+    def keepalive_timeout(self) -> None:
+        super().keepalive_timeout()
+        self._cut_off_later()
+
+    def handle_close(self, event: Frame) -> None:
+        super().handle_close(event)
+        self._cut_off_later()
+
+    def handle_parser_exception(self) -> None:
+        super().handle_parser_exception()
+        self._cut_off_later()
+
+    def _cut_off_later(self) -> None:
+        if self.close_timer is None:  # uvicorn cancels it when the connection is lost
+            self.close_timer = self.loop.call_later(_CLOSE_SECONDS, self.transport.abort)
 
 
 def frame_writer(scope: Scope) -> FrameWriter | None:
