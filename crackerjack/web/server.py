@@ -53,7 +53,7 @@ def serve(
         ws="crackerjack.web.frames:FramingProtocol",
         ws_per_message_deflate=False,
         ws_max_size=_LARGEST_MESSAGE,
-        http="h11",
+        http="crackerjack.web.http_protocol:HttpProtocol",
         loop="asyncio",
         lifespan="on",
         log_config=None,

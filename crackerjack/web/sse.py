@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
 from starlette.responses import Response
@@ -16,6 +16,10 @@ from crackerjack.web.page import Page, Selection
 
 PING_SECONDS: Final = 15.0
 _PING: Final = b": ping\n\n"
+_PIECE: Final = 64 * 1024
+"""Bytes that are given to the server at once: what waits for a client is not much more."""
+_GIVE_UP: Final = 2 * STALLED_AFTER
+"""Seconds for a piece. Our own server cuts off who takes nothing before, and does not complain."""
 
 
 class EventStream(Response):
@@ -58,7 +62,7 @@ class EventStream(Response):
         await send(start)
         async for chunk in self._chunks():
             # A client that takes nothing for so long comes back, with Last-Event-ID.
-            async with asyncio.timeout(STALLED_AFTER):
+            async with asyncio.timeout(_GIVE_UP):
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
 
@@ -67,8 +71,9 @@ class EventStream(Response):
             while True:
                 page = self._feed.page(self._cursor)
                 if page is not None:
-                    yield self._text(page)
-                    self._cursor = page.last
+                    for last, text in self._pieces(page):
+                        yield text
+                        self._cursor = last
                 elif self._feed.ended:
                     return
                 elif not await self._feed.wait(self._cursor, PING_SECONDS):
@@ -76,12 +81,20 @@ class EventStream(Response):
         except StoreError:
             return  # the client comes back, and is told
 
-    def _text(self, page: Page) -> bytes:
-        return b"".join(
-            b"id: %d\nevent: %b\ndata: %b\n\n" % (position, event.event_type.encode(), item)
-            for event, position, item in zip(page.events, page.positions, page.items, strict=True)
-            if position > self._cursor and self._selection.wants(event)
-        )
+    def _pieces(self, page: Page) -> Iterator[tuple[int, bytes]]:
+        """What is wanted of the page as text, in pieces; each with the position that it reaches."""
+        text, after = bytearray(), self._cursor
+        for event, position, item in zip(page.events, page.positions, page.items, strict=True):
+            if position > after and self._selection.wants(event):
+                text += b"id: %d\nevent: %b\ndata: %b\n\n" % (
+                    position,
+                    event.event_type.encode(),
+                    item,
+                )
+            if len(text) >= _PIECE:
+                yield position, bytes(text)
+                text.clear()
+        yield page.last, bytes(text)
 
 
 async def _left(receive: Receive) -> None:
