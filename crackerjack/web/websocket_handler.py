@@ -117,7 +117,10 @@ class WebSocketHandler:
         else:
             since, message = await self._snapshot(job_id)
             connection = await self._register(websocket, job_id, since, selection)
-            await connection.send(message)
+            try:
+                await connection.send(message)
+            except GONE:
+                connection.stop()  # it is registered: who listens to it finds it over, and takes it out
         connection.start(tell_position=text is not None or selection.types is not None)
         return connection
 
