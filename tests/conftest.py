@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import signal
 from pathlib import Path
 
@@ -36,3 +37,21 @@ def _own_surroundings(
     monkeypatch.setenv("CRACKERJACK_STATE_DIR", str(state))
     for name in INHERITED:
         monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def soak() -> bool:
+    """Whether there is time for many rounds: in ``make soak``, as for the property tests."""
+    return settings.get_current_profile_name().startswith("soak")
+
+
+@pytest.fixture
+def seed(request: pytest.FixtureRequest) -> str:
+    """The seed of what a test does at random, the one of the property tests where that is given.
+
+    It is printed, and so is seen with what failed.
+    """
+    given: str | None = request.config.getoption("--hypothesis-seed")
+    seed = given or str(random.SystemRandom().randrange(1 << 32))
+    print(f"at random, again with --hypothesis-seed={seed}")
+    return seed

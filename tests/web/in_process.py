@@ -14,6 +14,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from crackerjack.container import open_container
 from crackerjack.server_container import open_web
+from crackerjack.types import JobId
 from crackerjack.web.admission import Admission
 from crackerjack.web.connection import Limits
 from crackerjack.web.event_bridge import EventBusWebSocketBridge
@@ -51,6 +52,14 @@ class InProcess:
 
         return asyncio.run_coroutine_threadsafe(count(), self._loop).result(SECONDS)
 
+    def jobs_with_clients(self) -> list[JobId]:
+        """The jobs of which a client is registered."""
+
+        async def jobs() -> list[JobId]:
+            return self._bridge.get_jobs_with_clients()
+
+        return asyncio.run_coroutine_threadsafe(jobs(), self._loop).result(SECONDS)
+
 
 @contextmanager
 def in_process(
@@ -58,8 +67,12 @@ def in_process(
     admission: Admission = Admission(),  # noqa: B008 - immutable
     limits: Limits = Limits(),  # noqa: B008 - immutable
     protocol: str = FRAMING,
+    ping_seconds: float = 20.0,
 ) -> Iterator[InProcess]:
-    """Serve the store of ``CRACKERJACK_STATE_DIR`` while the block runs."""
+    """Serve the store of ``CRACKERJACK_STATE_DIR`` while the block runs.
+
+    A WebSocket client has `ping_seconds` to answer a ping, which it gets as often.
+    """
     ready = threading.Event()
     loops: list[asyncio.AbstractEventLoop] = []
     with (
@@ -70,7 +83,10 @@ def in_process(
         config = uvicorn.Config(
             web.app,
             ws=protocol,
+            http="crackerjack.web.http_protocol:HttpProtocol",
             ws_max_size=65536,
+            ws_ping_interval=ping_seconds,
+            ws_ping_timeout=ping_seconds,
             lifespan="on",
             log_config=None,
         )
