@@ -197,10 +197,17 @@ class TestGoingDown:
     def test_a_second_signal_ends_it_at_once(self, writer: Writer) -> None:
         job_id = writer.job()
         writer.publish(job_id, 3000, text="x" * 5000)
-        with serving() as served, stalled_socket(served.port, job_id):
+        with (
+            serving() as served,
+            stalled_socket(served.port, job_id),
+            served.connect("/ws/progress/another") as client,
+        ):
+            client.recv(SECONDS)
             served.process.send_signal(signal.SIGTERM)
-            time.sleep(0.3)  # so that they are two signals, and not one
-            assert served.stop() in {0, 128 + signal.SIGTERM}
+            assert (
+                received(client)[1] == 1012
+            )  # it has heard the first one, and waits for the other
+            assert served.stop() == 128 + signal.SIGTERM
 
 
 @pytest.fixture(scope="module")
