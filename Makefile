@@ -56,7 +56,7 @@ other-pythons: $(READY)
 bench: $(READY) .venv-bench/.ready ## Measure against the other runners, in ratios
 	$(BIN)/python -m benches $(ARGS)
 
-soak: $(READY) ## The property tests again, for much longer
+soak: $(READY) ## The tests of what is random again, for much longer
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --hypothesis-profile=soak $(ARGS)
 
 lock: ## Resolve the pinned requirements anew; ARGS=--upgrade for newer versions
