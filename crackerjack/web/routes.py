@@ -169,7 +169,8 @@ class JobRoutes:
         deadline = loop.time() + wait
         items, since = _collect(feed, since, selection, limit)
         with self._polling.track_inprogress():
-            while not items and not feed.ended and (left := deadline - loop.time()) > 0:
+            # For no event there is nothing to wait for: each wait would be over at once.
+            while limit and not items and not feed.ended and (left := deadline - loop.time()) > 0:
                 await feed.wait(since, left)
                 items, since = _collect(feed, since, selection, limit)
         finished = feed.ended and since >= feed.head

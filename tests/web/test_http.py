@@ -91,6 +91,15 @@ class TestPages:
         assert {event["event_type"] for event in page["events"]} == {"hook_output"}
         assert (len(page["events"]), page["next"]) == (40, 201)
 
+    def test_who_wants_no_event_waits_for_none(self, client: httpx.Client, writer: Writer) -> None:
+        job_id = writer.job()
+        writer.publish(job_id, 2)
+        asked = {"limit": 0, "wait": SECONDS / 2}
+        began = time.monotonic()
+        page = client.get(f"/jobs/{job_id}/events", params=asked).json()
+        assert (page["events"], page["next"], page["head"]) == ([], 0, 2)
+        assert time.monotonic() - began < SECONDS / 3
+
     @needs_curl
     def test_a_long_poll_ends_with_the_event(
         self, client: httpx.Client, writer: Writer, server: Served
