@@ -7,7 +7,7 @@ import sys
 import tempfile
 import threading
 from collections.abc import Sequence
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
@@ -18,6 +18,8 @@ from crackerjack.types import JobId
 _LOOK_EVERY: Final = 0.02
 """Seconds between looks at whether the run has begun, or has given up."""
 _MOST_WORDS: Final = 4000  # bytes of what a run that did not begin said
+Text = Annotated[str, msgspec.Meta(pattern=r"^[^\x00]*$")]
+"""What can be an argument of a command: no program takes a null byte in one."""
 
 
 class DetachedOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -34,9 +36,9 @@ class DetachedOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     strip_code: bool = False
     no_cache: bool = False
     fail_fast: bool = False
-    hook: tuple[str, ...] = ()
+    hook: tuple[Text, ...] = ()
     """Only these hooks."""
-    since: str = ""
+    since: Text = ""
     """Only files that differ from this revision."""
     jobs: int | None = None
     """Hooks side by side."""

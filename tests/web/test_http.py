@@ -283,6 +283,10 @@ class TestStart:
             ('{"project": "HERE", "workflow": "--help"}', 400, "--help"),
             ('{"project": "HERE", "job_id": "../x"}', 400, "invalid job id"),
             ('{"project": "HERE/gone"}', 400, "gone"),
+            ('{"project": "HERE/\\u0000"}', 422, "$.project"),
+            ('{"project": "HERE", "workflow": "\\u0000"}', 422, "$.workflow"),
+            ('{"project": "HERE", "options": {"hook": ["\\u0000"]}}', 422, "$.options.hook"),
+            ('{"project": "HERE", "options": {"since": "\\u0000"}}', 422, "$.options.since"),
             ('{"project": "' + "x" * 70_000 + '"}', 413, "65536 bytes"),
         ],
     )
