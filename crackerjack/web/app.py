@@ -78,6 +78,7 @@ def create_websocket_app(
         middleware=[Middleware(Guard, admission=admission, on_refusal=metrics.refused)],
         exception_handlers={HTTPException: _problem},
     )
+    app.router.redirect_slashes = False  # what is not in the documents is answered with a problem
     if bridge is None:
         app.router.routes.append(WebSocketRoute("/ws/{path:path}", _no_stream))
     else:

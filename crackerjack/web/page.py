@@ -7,7 +7,9 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final, NamedTuple
 
+from crackerjack.errors import UsageError
 from crackerjack.events.event import WorkflowEvent
+from crackerjack.events.subscription import type_pattern
 from crackerjack.types import JobId
 from crackerjack.web.frames import text_frame
 
@@ -37,6 +39,14 @@ class Selection(NamedTuple):
         return (self.types is None or self.types.match(event.event_type) is not None) and (
             self.jobs is None or event.job_id in self.jobs
         )
+
+
+def wanted_types(text: str) -> re.Pattern[str] | None:
+    """The event types of a query, ``hook_*,test_completed``; None for all. Raises :exc:`UsageError`."""
+    names = [name for name in text.split(",") if name]
+    if not all(re.fullmatch(r"[a-z_*]{1,64}", name) for name in names):
+        raise UsageError("types are names of events, such as hook_*")
+    return type_pattern(names) if names else None
 
 
 class Part(NamedTuple):

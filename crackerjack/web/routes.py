@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, Final
 
 import msgspec
+from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
@@ -23,7 +24,6 @@ from crackerjack.errors import (
 )
 from crackerjack.events.log import EventLog
 from crackerjack.events.payload import HookOutput
-from crackerjack.events.subscription import type_pattern
 from crackerjack.jobs.detached import start_detached
 from crackerjack.jobs.job_manager import JobManager
 from crackerjack.jobs.statistics import ProjectStatistics, project_statistics
@@ -33,7 +33,7 @@ from crackerjack.types import JobId, JobStatus, parse_job_id
 from crackerjack.web.admission import Admission
 from crackerjack.web.feed import Feed, Feeds
 from crackerjack.web.metrics import Metrics
-from crackerjack.web.page import Selection
+from crackerjack.web.page import Selection, wanted_types
 from crackerjack.web.problems import TooLarge, explain, problem
 from crackerjack.web.snapshots import Snapshots
 from crackerjack.web.sse import EventStream
@@ -145,8 +145,7 @@ class JobRoutes:
             feed.look_up()
         if not feed.exists:
             raise UnknownJob(feed.job_id or "")
-        types = [name for name in asked.get("types", "").split(",") if name]
-        selection = Selection(types=type_pattern(types) if types else None)
+        selection = Selection(types=wanted_types(asked.get("types", "")))
         wants_stream = "text/event-stream" in request.headers.get("accept", "")
         resumed = request.headers.get("last-event-id") if wants_stream else None
         since = _number(resumed or asked.get("since"), "since", 0, 10**18)
@@ -198,6 +197,8 @@ class JobRoutes:
     async def output(self, request: Request) -> Response:
         """``GET /jobs/{id}/output/{hook}``: all that the hook printed and was kept."""
         job_id, hook = _job_id(request), request.path_params["hook"]
+        if not hook:
+            raise HTTPException(404)
 
         def read() -> str:
             self._log.job(job_id)
@@ -294,7 +295,7 @@ def _number(text: str | None, name: str, default: int, most: int) -> int:
 def _seconds(text: str | None) -> float:
     if text is None:
         return 0.0
-    if not re.fullmatch(r"[0-9]{1,6}(\.[0-9]{1,6})?", text):
+    if not re.fullmatch(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", text):  # as JSON has them
         raise UsageError(f"wait is a number of seconds, not {text[:80]!r}")
     return float(text)
 

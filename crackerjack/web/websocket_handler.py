@@ -16,13 +16,12 @@ from starlette.routing import WebSocketRoute
 from starlette.types import ASGIApp
 
 from crackerjack.errors import CrackerjackError, FutureCursor, InvalidJobId, UnknownJob, UsageError
-from crackerjack.events.subscription import type_pattern
 from crackerjack.types import JobId, parse_job_id
 from crackerjack.web.admission import Admission, query, subprotocol
 from crackerjack.web.connection import GONE, Connection
 from crackerjack.web.event_bridge import ALL_JOBS, EventBusWebSocketBridge
 from crackerjack.web.frames import Receive, Scope, Send
-from crackerjack.web.page import Selection
+from crackerjack.web.page import Selection, wanted_types
 from crackerjack.web.problems import problem
 from crackerjack.web.socket import Socket
 
@@ -261,15 +260,16 @@ def _since(text: str) -> int:
 
 
 def _selection(asked: dict[str, str]) -> Selection:
-    types = [name for name in asked.get("types", "").split(",") if name]
-    if not all(re.fullmatch(r"[a-z_*]{1,64}", name) for name in types):
-        raise Refused(4400, "types are names of events, such as hook_*")
+    try:
+        types = wanted_types(asked.get("types", ""))
+    except UsageError as error:
+        raise Refused(4400, str(error)) from None
     jobs = [name for name in asked.get("jobs", "").split(",") if name]
     projects = [name for name in asked.get("projects", "").split(",") if name]
     if not all(map(os.path.isabs, projects)):
         raise Refused(4400, "projects are absolute paths of directories")
     return Selection(
-        types=type_pattern(types) if types else None,
+        types=types,
         jobs=frozenset(jobs) if jobs else None,
         projects=frozenset(projects) if projects else None,
         batch=asked.get("batch") in {"1", "true"},

@@ -106,7 +106,7 @@ class TestPages:
     ) -> None:
         job_id = writer.job()
         writer.publish(job_id, 2)
-        empty = client.get(f"/jobs/{job_id}/events", params={"since": 2, "wait": 0.2}).json()
+        empty = client.get(f"/jobs/{job_id}/events", params={"since": 2, "wait": "2e-1"}).json()
         assert (empty["events"], empty["next"], empty["finished"]) == ([], 2, False)
         polling = subprocess.Popen(
             ["curl", "-s", f"{server.http}/jobs/{job_id}/events?since=2&wait=60"],
@@ -197,6 +197,9 @@ class TestJobs:
         ("GET", "/jobs/job123/events?since=-1", 400, "since is a whole number"),
         ("GET", "/jobs/job123/events?since=202", 410, "none after 202"),
         ("GET", "/jobs/job123/events?wait=x", 400, "wait is a number of seconds"),
+        ("GET", "/jobs/job123/events?types=NO", 400, "types are names of events"),
+        ("GET", "/jobs/job123/output/", 404, "openapi.json"),
+        ("GET", "/jobs/", 404, "openapi.json"),
         ("GET", "/jobs?status=odd", 400, "no status 'odd'"),
         ("GET", "/nothing", 404, "openapi.json"),
         ("DELETE", "/jobs", 405, "method"),
