@@ -4,31 +4,31 @@ from __future__ import annotations
 
 from typing import Any, Final
 
-import msgspec
-
 from crackerjack import __version__
 from crackerjack.events.payload import PAYLOADS
+from crackerjack.web.schemas import (
+    JOB_ID,
+    JOB_ID_PATTERN,
+    TIME,
+    Schema,
+    components,
+    event,
+    one_of,
+    record,
+    snapshot,
+    string,
+    whole,
+)
 
-_TEMPLATE: Final = "#/components/schemas/{name}"
-_OBJECT: Final[dict[str, Any]] = {"type": "object"}
-_TIME: Final = {"type": "number", "description": "Seconds since the epoch."}
-_SEQ: Final = {"type": "integer", "minimum": 0}
-
-_CONTROL: Final[dict[str, dict[str, Any]]] = {
-    "job_snapshot": {"seq": True, "data": ("job_id", "status", "steps", "counts")},
-    "stream_position": {"data": ("head",)},
-    "pong": {"data": ()},
-    "cancel_requested": {"data": ()},
-    "error": {"data": ("code", "message")},
-}
-"""Messages that are not in the log, and what their `data` has beside `timestamp`."""
-
+_CURSOR: Final = string(
+    pattern=r"^[0-9a-f]+\.[0-9]+$", description="The position in the stream of all jobs."
+)
+_ERRORS: Final = ("bad_message", "forbidden", "not_running")
 _QUERY: Final[dict[str, str]] = {
     "types": "Event types, comma-separated; `*` is a wildcard: `hook_*`.",
     "batch": "1: a message may be an array of events.",
     "token": "The server's token, where no header can be set.",
 }
-
 _WHICH: Final[dict[str, str]] = {
     "jobs": "Job ids, comma-separated.",
     "projects": "Absolute paths of the projects' directories, comma-separated.",
@@ -37,48 +37,80 @@ _WHICH: Final[dict[str, str]] = {
 
 def asyncapi() -> dict[str, Any]:
     """The document, as plain values."""
-    _, schemas = msgspec.json.schema_components(set(PAYLOADS.values()), ref_template=_TEMPLATE)
-    messages = {
-        **{str(name): _event(str(name), kind.__name__) for name, kind in PAYLOADS.items()},
-        **{name: _control(name, **spec) for name, spec in _CONTROL.items()},
+    channels = {
+        "progress": _channel(
+            "/ws/progress/{job_id}",
+            "One job, from its snapshot or after `since`.",
+            from_us=_of_one_job(),
+            from_clients=_from_clients("ping", "cancel"),
+            query={"since": "Only events after this seq; 0 from the start.", **_QUERY},
+            parameters={"job_id": {"description": f"The job's id: {JOB_ID_PATTERN}"}},
+        ),
+        "events": _channel(
+            "/ws/events",
+            "Every job of the store.",
+            from_us=_of_all_jobs(),
+            from_clients=_from_clients("ping"),
+            query={"since": "The `cursor` of the last message that had one.", **_WHICH, **_QUERY},
+            parameters={},
+        ),
     }
     return {
         "asyncapi": "3.0.0",
         "info": {"title": "crackerjack", "version": __version__},
-        "channels": {
-            "progress": _channel(
-                "/ws/progress/{job_id}",
-                messages,
-                "One job, from its snapshot or after `since`.",
-                {"since": "Only events after this seq; 0 from the start.", **_QUERY},
-                {"job_id": {"description": "The job's id."}},
-            ),
-            "events": _channel(
-                "/ws/events",
-                messages,
-                "Every job of the store.",
-                {"since": "The `cursor` of the last message.", **_WHICH, **_QUERY},
-                {},
-            ),
-        },
+        "defaultContentType": "application/json",
+        "channels": channels,
         "operations": {
-            f"receive_{channel}": {
-                "action": "send",
-                "channel": {"$ref": f"#/channels/{channel}"},
-                "messages": [
-                    {"$ref": f"#/channels/{channel}/messages/{name}"} for name in messages
-                ],
-            }
-            for channel in ("progress", "events")
+            **_operations("receive", "send", _of_one_job(), _of_all_jobs()),
+            **_operations("say", "receive", _from_clients("ping", "cancel"), _from_clients("ping")),
         },
-        "components": {"messages": messages, "schemas": schemas},
+        "components": {"schemas": components()},
     }
+
+
+def _of_one_job() -> dict[str, Schema]:
+    """What the server says on ``/ws/progress/{job_id}``."""
+    whose = {"job_id": JOB_ID}
+    return {
+        **{str(name): event(str(name)) for name in PAYLOADS},
+        "job_snapshot": snapshot(),
+        "stream_position": _control("stream_position", {"head": whole()}, **whose, seq=whole()),
+        "cancel_requested": _control("cancel_requested", {}, **whose),
+        **_answers(_ERRORS, **whose),
+    }
+
+
+def _of_all_jobs() -> dict[str, Schema]:
+    """What the server says on ``/ws/events``."""
+    return {
+        **{str(name): event(str(name), cursor=_CURSOR) for name in PAYLOADS},
+        "stream_position": _control("stream_position", {"head": whole()}, cursor=_CURSOR),
+        **_answers(_ERRORS[:1]),
+    }
+
+
+def _answers(errors: tuple[str, ...], **more: Schema) -> dict[str, Schema]:
+    said = {"code": one_of(*errors), "message": string(minLength=1)}
+    return {"pong": _control("pong", {}, **more), "error": _control("error", said, **more)}
+
+
+def _control(name: str, data: dict[str, Schema], **more: Schema) -> Schema:
+    """A message that is not in the log."""
+    return record(
+        event_type={"const": name}, data=record(**data, timestamp=TIME), timestamp=TIME, **more
+    )
+
+
+def _from_clients(*names: str) -> dict[str, Schema]:
+    return {name: record(type={"const": name}) for name in names}
 
 
 def _channel(
     address: str,
-    messages: dict[str, Any],
     description: str,
+    *,
+    from_us: dict[str, Schema],
+    from_clients: dict[str, Schema],
     query: dict[str, str],
     parameters: dict[str, Any],
 ) -> dict[str, Any]:
@@ -88,34 +120,22 @@ def _channel(
         "description": description,
         "parameters": parameters,
         "bindings": {"ws": {"query": {"type": "object", "properties": properties}}},
-        "messages": {name: {"$ref": f"#/components/messages/{name}"} for name in messages},
+        "messages": {
+            name: {"name": name, "payload": payload}
+            for name, payload in {**from_us, **from_clients}.items()
+        },
     }
 
 
-def _event(name: str, payload: str) -> dict[str, Any]:
-    data = {"$ref": _TEMPLATE.format(name=payload)}
-    required = ["event_type", "data", "timestamp", "job_id", "seq"]
-    return _message(name, data, required)
-
-
-def _control(name: str, *, data: tuple[str, ...], seq: bool = False) -> dict[str, Any]:
-    schema = {
-        "type": "object",
-        "properties": {"timestamp": _TIME},
-        "required": [*data, "timestamp"],
+def _operations(
+    verb: str, action: str, progress: dict[str, Schema], events: dict[str, Schema]
+) -> dict[str, Any]:
+    """What clients do on each channel, in the document's view from the server."""
+    return {
+        f"{verb}_{channel}": {
+            "action": action,
+            "channel": {"$ref": f"#/channels/{channel}"},
+            "messages": [{"$ref": f"#/channels/{channel}/messages/{name}"} for name in messages],
+        }
+        for channel, messages in (("progress", progress), ("events", events))
     }
-    required = ["event_type", "data", "timestamp", *(["job_id", "seq"] if seq else [])]
-    return _message(name, schema, required)
-
-
-def _message(name: str, data: dict[str, Any], required: list[str]) -> dict[str, Any]:
-    properties = {
-        "event_type": {"const": name},
-        "data": data,
-        "timestamp": _TIME,
-        "job_id": {"type": "string"},
-        "seq": _SEQ,
-        "cursor": {"type": "string", "description": "In the stream of all jobs."},
-    }
-    payload = {**_OBJECT, "properties": properties, "required": required}
-    return {"name": name, "contentType": "application/json", "payload": payload}

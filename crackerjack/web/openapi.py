@@ -2,59 +2,64 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any, Final
 
-import msgspec
-
 from crackerjack import __version__
-from crackerjack.events.payload import DiagnosticFound
+from crackerjack.events.payload import PAYLOADS
 from crackerjack.jobs.statistics import ProjectStatistics
 from crackerjack.reports.listing import JobLine
 from crackerjack.types import JobStatus
 from crackerjack.web.problems import MEDIA_TYPE
+from crackerjack.web.schemas import (
+    JOB_ID,
+    JOB_ID_PATTERN,
+    SECONDS,
+    TIME,
+    Schema,
+    array,
+    components,
+    event,
+    one_of,
+    record,
+    ref,
+    snapshot,
+    string,
+    whole,
+)
 from crackerjack.web.start_request import StartRequest
 
-_TEMPLATE: Final = "#/components/schemas/{name}"
-_EVENT: Final[dict[str, Any]] = {
-    "type": "object",
-    "required": ["event_type", "data", "timestamp", "job_id", "seq"],
-    "properties": {
-        "event_type": {"type": "string"},
-        "data": {"type": "object"},
-        "timestamp": {"type": "number"},
-        "job_id": {"type": "string"},
-        "seq": {"type": "integer", "minimum": 1},
-    },
+_PROBLEM: Final = {
+    "type": string(),
+    "title": string(),
+    "status": whole(400, maximum=599),
+    "detail": string(minLength=1),
 }
-_PROBLEM: Final[dict[str, Any]] = {
-    "type": "object",
-    "required": ["type", "title", "status", "detail"],
-    "properties": {
-        "type": {"type": "string"},
-        "title": {"type": "string"},
-        "status": {"type": "integer"},
-        "detail": {"type": "string"},
-    },
-}
-_JOB_ID: Final = {
-    "name": "job_id",
-    "in": "path",
-    "required": True,
-    "schema": {"type": "string", "pattern": "^[A-Za-z0-9_-]{1,64}$"},
-}
+_JOB_ID: Final = {"name": "job_id", "in": "path", "required": True, "schema": JOB_ID}
+_NUMBER: Final = whole(maximum=10**18 - 1)
+_TYPES: Final = string(pattern="^[a-z_*,]*$")
 
 
 def openapi() -> dict[str, Any]:
     """The document, as plain values."""
-    _, schemas = msgspec.json.schema_components(
-        [JobLine, StartRequest, DiagnosticFound, ProjectStatistics], ref_template=_TEMPLATE
-    )
+    schemas = components(JobLine, StartRequest, ProjectStatistics)
+    schemas["StartRequest"]["properties"]["job_id"]["pattern"] = f"^$|{JOB_ID_PATTERN}"
+    events = {str(name): event(str(name)) for name in PAYLOADS}
     return {
         "openapi": "3.1.0",
         "info": {"title": "crackerjack", "version": __version__},
-        "paths": {**_jobs(), **_one_job(), **_server()},
+        "paths": {**_jobs(), **_one_job(), **_server(), **_documents()},
         "components": {
-            "schemas": {**schemas, "Event": _EVENT, "Problem": _PROBLEM},
+            "schemas": {
+                **schemas,
+                **events,
+                "Event": {
+                    "oneOf": [ref(name) for name in events],
+                    "discriminator": {"propertyName": "event_type"},
+                },
+                "Problem": record(**_PROBLEM),
+                "FutureCursor": record(**_PROBLEM, head=whole()),
+            },
             "securitySchemes": {"token": {"type": "http", "scheme": "bearer"}},
         },
         "security": [{"token": []}, {}],
@@ -62,44 +67,45 @@ def openapi() -> dict[str, Any]:
 
 
 def _jobs() -> dict[str, Any]:
+    created = _of(ref("JobLine"))
+    created["headers"] = {"Location": {"required": True, "schema": string(pattern="^/jobs/")}}
     return {
         "/jobs": {
             "get": _operation(
                 "Jobs, newest first.",
-                {"200": _of(_object(jobs=_list("JobLine")))},
-                _query(status=_string(enum=list(JobStatus)), project=_string(), limit=_whole()),
-                refused=(400,),
+                {"200": _of(record(jobs=array(ref("JobLine"), maxItems=1000)))},
+                _query(status=one_of(*JobStatus), project=string(), limit=_NUMBER),
+                refused=(400, 503),
             ),
             "post": {
                 **_operation(
                     "Start a run, in a process of its own.",
-                    {"201": _of(_ref("JobLine"))},
-                    refused=(400, 403, 409, 413, 422),
+                    {"201": created},
+                    refused=(400, 403, 409, 413, 422, 503),
                 ),
                 "requestBody": {
                     "required": True,
-                    "content": {"application/json": {"schema": _ref("StartRequest")}},
+                    "content": {"application/json": {"schema": ref("StartRequest")}},
                 },
             },
         },
         "/stats": {
             "get": _operation(
                 "How the last jobs of each project went: pass rates and durations.",
-                {"200": _of(_object(projects=_list("ProjectStatistics"), timestamp=_seconds()))},
-                _query(project=_string(), jobs=_whole()),
-                refused=(400,),
+                {"200": _of(record(projects=array(ref("ProjectStatistics")), timestamp=TIME))},
+                _query(project=string(), jobs=_NUMBER),
+                refused=(400, 503),
             )
         },
     }
 
 
 def _one_job() -> dict[str, Any]:
-    snapshot = _object(event_type={"const": "job_snapshot"}, data={"type": "object"}, seq=_whole())
-    cancelled = _object(job_id=_string(), cancel_requested={"const": True})
-    hook = {"name": "hook", "in": "path", "required": True, "schema": _string()}
-    text = {"200": _content("Text.", {"text/plain": _string()})}
+    cancelled = record(job_id=JOB_ID, cancel_requested={"const": True})
+    hook = {"name": "hook", "in": "path", "required": True, "schema": string(minLength=1)}
+    text = {"200": _content("Text.", {"text/plain": string()})}
     return {
-        "/jobs/{job_id}": _get("What the job is now.", {"200": _of(snapshot)}),
+        "/jobs/{job_id}": _get("What the job is now.", {"200": _of(snapshot())}),
         "/jobs/{job_id}/events": _events(),
         "/jobs/{job_id}/diagnostics": _diagnostics(),
         "/jobs/{job_id}/output/{hook}": _get("What a hook printed.", text, [hook]),
@@ -108,45 +114,82 @@ def _one_job() -> dict[str, Any]:
                 "Ask the job to stop.",
                 {"202": _of(cancelled)},
                 [_JOB_ID],
-                refused=(400, 403, 404, 409),
+                refused=(400, 403, 404, 409, 503),
             )
         },
     }
 
 
 def _events() -> dict[str, Any]:
-    page = _object(
-        events=_list("Event"), next=_whole(), head=_whole(), finished={"type": "boolean"}
+    page = record(
+        events=array(ref("Event"), maxItems=1000),
+        next=whole(),
+        head=whole(),
+        finished={"type": "boolean"},
     )
     return _get(
         "Events after `since`: a page, with `wait` a long poll, or server-sent events.",
         {
-            "200": _content("Events.", {"application/json": page, "text/event-stream": _string()}),
+            "200": _content("Events.", {"application/json": page, "text/event-stream": string()}),
             "204": {"description": "The job has ended, and you have all of it."},
         },
-        _query(since=_whole(), limit=_whole(), wait={"type": "number"}, types=_string()),
-        refused=(410, 503),
+        _query(since=_NUMBER, limit=_NUMBER, wait=SECONDS, types=_TYPES),
+        refused=(410,),
     )
 
 
 def _diagnostics() -> dict[str, Any]:
-    found = _object(diagnostics=_list("DiagnosticFound"), seq=_whole())
-    formats = {"application/json": found, "application/sarif+json": {"type": "object"}}
+    found = record(diagnostics=array(ref("DiagnosticFound")), seq=whole())
+    sarif = record(version={"const": "2.1.0"}, runs=array({"type": "object"}))
+    sarif = _more(sarif)  # of whose keys SARIF's own schema speaks
+    formats = {"application/json": found, "application/sarif+json": sarif}
     return _get(
         "The findings that stand.",
         {"200": _content("Findings.", formats)},
-        _query(hook=_string(), path=_string(), severity=_string()),
+        _query(hook=string(), path=string(), severity=string()),
     )
 
 
 def _server() -> dict[str, Any]:
-    status = {"200": _of(_object(status=_string()))}
-    metrics = {"200": _content("Prometheus text.", {"text/plain": _string()})}
+    healthy = {"200": _of(record(status={"const": "ok"}))}
+    ready = {"200": _of(record(status={"const": "ready"}))}
+    metrics = {"200": _content("Prometheus text.", {"text/plain": string()})}
     return {
-        "/healthz": {"get": _operation("The process answers.", status)},
-        "/readyz": {"get": _operation("The store can be read.", status, refused=(503,))},
+        "/healthz": {"get": _operation("The process answers.", healthy, needs_token=False)},
+        "/readyz": {
+            "get": _operation("The store can be read.", ready, refused=(503,), needs_token=False)
+        },
         "/metrics": {"get": _operation("Counters and histograms.", metrics, refused=(503,))},
     }
+
+
+def _documents() -> dict[str, Any]:
+    openapi = record(openapi=string(pattern="^3[.]1[.]"), paths={"type": "object"})
+    asyncapi = record(asyncapi=string(pattern="^3[.]0[.]"), channels={"type": "object"})
+    files = {"/": "text/html", "/client.js": "text/javascript", "/style.css": "text/css"}
+    return {
+        **{
+            path: {
+                "get": _operation(
+                    "Part of the page.", {"200": _file(media_type)}, needs_token=False
+                )
+            }
+            for path, media_type in files.items()
+        },
+        "/openapi.json": {"get": _operation("This document.", {"200": _of(_more(openapi))})},
+        "/asyncapi.json": {
+            "get": _operation("The live stream, in the same way.", {"200": _of(_more(asyncapi))})
+        },
+    }
+
+
+def _file(media_type: str) -> dict[str, Any]:
+    return _content("A file.", {media_type: string()})
+
+
+def _more(schema: Schema) -> Schema:
+    """An object that has many more keys, which another document describes."""
+    return {**schema, "additionalProperties": True}
 
 
 def _get(
@@ -156,7 +199,7 @@ def _get(
     refused: tuple[int, ...] = (),
 ) -> dict[str, Any]:
     parameters = [_JOB_ID, *(parameters or [])]
-    return {"get": _operation(summary, answers, parameters, refused=(400, 404, *refused))}
+    return {"get": _operation(summary, answers, parameters, refused=(400, 404, 503, *refused))}
 
 
 def _operation(
@@ -165,44 +208,35 @@ def _operation(
     parameters: list[dict[str, Any]] | None = None,
     *,
     refused: tuple[int, ...] = (),
+    needs_token: bool = True,
 ) -> dict[str, Any]:
-    problem = _content("Refused.", {MEDIA_TYPE: _ref("Problem")})
-    problems = {str(status): problem for status in sorted({401, 403, *refused})}
-    return {"summary": summary, "parameters": parameters or [], "responses": answers | problems}
+    always = {401, 403} if needs_token else {403}
+    problems = {str(status): _refused(status) for status in sorted({*always, *refused})}
+    return {
+        "summary": summary,
+        "parameters": parameters or [],
+        "responses": answers | problems,
+        **({} if needs_token else {"security": []}),
+    }
 
 
-def _of(schema: dict[str, Any]) -> dict[str, Any]:
+def _refused(status: int) -> dict[str, Any]:
+    kind = "FutureCursor" if status == HTTPStatus.GONE else "Problem"
+    schema = {"allOf": [ref(kind), {"properties": {"status": {"const": status}}}]}
+    answer = _content(HTTPStatus(status).phrase, {MEDIA_TYPE: schema})
+    if status == HTTPStatus.UNAUTHORIZED:
+        answer["headers"] = {"WWW-Authenticate": {"required": True, "schema": string()}}
+    return answer
+
+
+def _of(schema: Schema) -> dict[str, Any]:
     return _content("The answer.", {"application/json": schema})
 
 
-def _content(description: str, schemas: dict[str, dict[str, Any]]) -> dict[str, Any]:
+def _content(description: str, schemas: dict[str, Schema]) -> dict[str, Any]:
     content = {media_type: {"schema": schema} for media_type, schema in schemas.items()}
     return {"description": description, "content": content}
 
 
-def _ref(name: str) -> dict[str, Any]:
-    return {"$ref": _TEMPLATE.format(name=name)}
-
-
-def _list(name: str) -> dict[str, Any]:
-    return {"type": "array", "items": _ref(name)}
-
-
-def _object(**properties: dict[str, Any]) -> dict[str, Any]:
-    return {"type": "object", "required": list(properties), "properties": properties}
-
-
-def _query(**schemas: dict[str, Any]) -> list[dict[str, Any]]:
+def _query(**schemas: Schema) -> list[dict[str, Any]]:
     return [{"name": name, "in": "query", "schema": schema} for name, schema in schemas.items()]
-
-
-def _string(**more: Any) -> dict[str, Any]:
-    return {"type": "string", **more}
-
-
-def _seconds() -> dict[str, Any]:
-    return {"type": "number"}
-
-
-def _whole() -> dict[str, Any]:
-    return {"type": "integer", "minimum": 0}
