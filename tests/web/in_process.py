@@ -10,7 +10,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
-from websockets.sync.client import ClientConnection, connect
+from starlette.applications import Starlette
+from websockets.sync.client import ClientConnection
 
 from crackerjack.container import open_container
 from crackerjack.server_container import open_web
@@ -19,7 +20,8 @@ from crackerjack.web.admission import Admission
 from crackerjack.web.connection import Limits
 from crackerjack.web.event_bridge import EventBusWebSocketBridge
 from crackerjack.web.server import listen
-from tests.web.serving import SECONDS
+from tests.web.contract import CheckedClient
+from tests.web.serving import SECONDS, checked_connection
 
 FRAMING = "crackerjack.web.frames:FramingProtocol"
 STOCK = "websockets-sansio"
@@ -30,19 +32,26 @@ class InProcess:
     """A server in this process."""
 
     def __init__(
-        self, port: int, bridge: EventBusWebSocketBridge, loop: asyncio.AbstractEventLoop
+        self,
+        port: int,
+        app: Starlette,
+        bridge: EventBusWebSocketBridge,
+        loop: asyncio.AbstractEventLoop,
     ) -> None:
         self.port = port
+        self.http = f"http://127.0.0.1:{port}"
+        self.app = app
         self._bridge = bridge
         self._loop = loop
 
     def connect(self, path: str, **options: Any) -> ClientConnection:
         """Open a WebSocket."""
         url = f"ws://127.0.0.1:{self.port}{path}"
-        connection: ClientConnection = connect(
-            url, open_timeout=SECONDS, max_size=None, max_queue=None, compression=None, **options
-        )
-        return connection
+        return checked_connection(url, compression=None, **options)
+
+    def client(self, **options: Any) -> CheckedClient:
+        """An HTTP client, to be closed."""
+        return CheckedClient(base_url=self.http, timeout=SECONDS, **options)
 
     def connections(self) -> int:
         """How many clients are registered."""
@@ -101,7 +110,7 @@ def in_process(
         thread.start()
         assert ready.wait(SECONDS)
         try:
-            yield InProcess(listener.getsockname()[1], web.bridge, loops[0])
+            yield InProcess(listener.getsockname()[1], web.app, web.bridge, loops[0])
         finally:
             server.should_exit = True
             thread.join(SECONDS)

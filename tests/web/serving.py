@@ -30,10 +30,24 @@ from crackerjack.events.payload import (
 from crackerjack.events.sqlite_log import SqliteEventLog
 from crackerjack.jobs.process_identity import this_process
 from crackerjack.types import JobId
+from tests.web.contract import CheckedClient, CheckedConnection
 
 SECONDS: Final = 30.0
 """For something to happen, on a machine however busy."""
 STEP: Final = "run_fast_hooks_001"
+
+
+def checked_connection(url: str, **options: Any) -> ClientConnection:
+    """Open a WebSocket on which every message is as the AsyncAPI document says."""
+    connection: ClientConnection = connect(
+        url,
+        open_timeout=SECONDS,
+        max_size=None,
+        max_queue=None,
+        create_connection=CheckedConnection,
+        **options,
+    )
+    return connection
 
 
 class Served:
@@ -47,10 +61,11 @@ class Served:
 
     def connect(self, path: str, **options: Any) -> ClientConnection:
         """Open a WebSocket."""
-        connection: ClientConnection = connect(
-            self.ws + path, open_timeout=SECONDS, max_size=None, max_queue=None, **options
-        )
-        return connection
+        return checked_connection(self.ws + path, **options)
+
+    def client(self, **options: Any) -> CheckedClient:
+        """An HTTP client, to be closed."""
+        return CheckedClient(base_url=self.http, timeout=SECONDS, **options)
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and wait for the end; returns the exit code."""
