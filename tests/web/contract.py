@@ -71,7 +71,7 @@ def _messages() -> dict[str, dict[str, jsonschema_rs.Validator]]:
 
 def check_message(path: str, data: str | bytes) -> None:
     """Raise :exc:`AssertionError` unless AsyncAPI has such a message, or a batch, on this path."""
-    channel = "events" if path.startswith("/ws/events") else "progress"
+    channel = "events" if path.partition("?")[0].endswith("/ws/events") else "progress"
     said = msgspec.json.decode(data)
     batch = said if isinstance(said, list) else [said]
     assert 0 < len(batch) <= 256
@@ -104,12 +104,13 @@ class CheckedConnection(ClientConnection):
 # HTTP
 
 
-def check_answer(response: httpx.Response) -> None:
+def check_answer(response: httpx.Response, mounted_at: str = "") -> None:
     """Raise :exc:`AssertionError` unless OpenAPI has such an answer, its body included."""
     request = response.request
-    what = f"{response.status_code} to {request.method} {request.url.path}"
+    path = request.url.path.removeprefix(mounted_at)
+    what = f"{response.status_code} to {request.method} {path}"
     kind = response.headers.get("content-type", "").partition(";")[0]
-    if (template := _template(request.url.path, request.method)) is None:
+    if (template := _template(path, request.method)) is None:
         # A preflight, or what is not there, or not in that way; and who may not ask is told so first.
         if request.method == "OPTIONS" and response.status_code == 204:
             return
@@ -195,7 +196,7 @@ class CheckedClient(httpx.Client):
     ) -> httpx.Response:
         response = super().send(request, stream=stream, **options)
         if not stream:
-            check_answer(response)
+            check_answer(response, self.base_url.path.rstrip("/"))
         return response
 
 

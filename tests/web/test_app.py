@@ -9,12 +9,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
 import pytest
 import uvicorn
 from starlette.types import ASGIApp
 from websockets.exceptions import InvalidStatus
-from websockets.sync.client import connect
 
 from crackerjack.container import Container, open_container
 from crackerjack.web.admission import Admission
@@ -23,8 +21,9 @@ from crackerjack.web.feed import Feeds
 from crackerjack.web.metrics import Metrics
 from crackerjack.web.server import listen
 from tests.test_docs import ROOT, blocks
+from tests.web.contract import CheckedClient
 from tests.web.in_process import FRAMING, STOCK
-from tests.web.serving import SECONDS, Writer, received
+from tests.web.serving import SECONDS, Writer, checked_connection, received
 
 
 @contextmanager
@@ -55,12 +54,15 @@ def test_mounted_as_documented(writer: Writer, protocol: str) -> None:
     theirs: dict[str, Any] = {}
     exec(code, theirs)
     token = {"Authorization": "Bearer ..."}
-    with running(theirs["app"], protocol) as port:
-        url = f"http://127.0.0.1:{port}/quality/jobs/{job_id}/events"
-        assert httpx.get(url).status_code == 401
-        assert httpx.get(url, headers=token).json()["next"] == 2
+    with (
+        running(theirs["app"], protocol) as port,
+        CheckedClient(base_url=f"http://127.0.0.1:{port}/quality") as http,
+    ):
+        path = f"/jobs/{job_id}/events"
+        assert http.get(path).status_code == 401
+        assert http.get(path, headers=token).json()["next"] == 2
         url = f"ws://127.0.0.1:{port}/quality/ws/progress/{job_id}?since=0"
-        with connect(url, open_timeout=SECONDS, additional_headers=token) as client:
+        with checked_connection(url, additional_headers=token) as client:
             writer.publish(job_id, 3)
             writer.end(job_id)
             messages, closed, _ = received(client)
@@ -78,7 +80,7 @@ def test_without_a_bridge_there_is_all_but_the_stream(container: Container, writ
         admission=Admission(),
         metrics=Metrics(),
     )
-    with running(app) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}") as client:
+    with running(app) as port, CheckedClient(base_url=f"http://127.0.0.1:{port}") as client:
         assert client.get(f"/jobs/{job_id}").json()["seq"] == 2
         page = client.get(f"/jobs/{job_id}/events", params={"wait": 60}).json()
         assert [event["seq"] for event in page["events"]] == [1, 2]
@@ -94,7 +96,7 @@ def test_without_a_bridge_there_is_all_but_the_stream(container: Container, writ
         for path in (f"/ws/progress/{job_id}", "/ws/events"):
             with (
                 pytest.raises(InvalidStatus) as refused,
-                connect(f"ws://127.0.0.1:{port}{path}", open_timeout=SECONDS),
+                checked_connection(f"ws://127.0.0.1:{port}{path}"),
             ):
                 pass
             assert refused.value.response.status_code == 503

@@ -22,7 +22,6 @@ OTHER_WAYS = re.compile(
 PAST = {
     "browser.py",  # speaks with Chromium
     "followers.py",  # holds every byte against the log
-    "test_app.py",  # asks where the application is mounted elsewhere, or lacks its stream
 }
 
 
