@@ -51,7 +51,7 @@ def asyncapi() -> dict[str, Any]:
             "Every job of the store.",
             from_us=_of_all_jobs(),
             from_clients=_from_clients("ping"),
-            query={"since": "The `cursor` of the last message that had one.", **_WHICH, **_QUERY},
+            query={"since": "The `cursor` of the last message.", **_WHICH, **_QUERY},
             parameters={},
         ),
     }
@@ -85,7 +85,7 @@ def _of_all_jobs() -> dict[str, Schema]:
     return {
         **{str(name): event(str(name), cursor=_CURSOR) for name in PAYLOADS},
         "stream_position": _control("stream_position", {"head": whole()}, cursor=_CURSOR),
-        **_answers(_ERRORS[:1]),
+        **_answers(_ERRORS[:1], cursor=_CURSOR),
     }
 
 

@@ -117,6 +117,13 @@ class Connection:
         self._tell_position = tell_position
         self._read_on()
 
+    async def say(self, message: dict[str, object]) -> None:
+        """Send an answer; in the stream of all jobs with the `cursor` to come back with after it."""
+        await self._drained()
+        if self.feed.job_id is None:
+            message["cursor"] = self.feed.cursor(self.cursor)
+        await self.send(msgspec.json.encode(message))
+
     async def send(self, message: bytes) -> None:
         """Send a control message: one JSON object."""
         if not self._closed:
@@ -222,8 +229,8 @@ class Connection:
                 self.cursor = part.last
             return
         for part in page.messages(self.selection, self.cursor):
+            self.cursor = part.last  # before others have a turn: what they say comes after this
             await self._send(part.data)
-            self.cursor = part.last
         self.cursor = page.last
 
     async def _wait(self) -> None:

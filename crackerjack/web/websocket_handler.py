@@ -242,7 +242,7 @@ class _Listener:
         }
         if self._connection.feed.job_id is not None:
             message["job_id"] = self._connection.feed.job_id
-        await self._connection.send(msgspec.json.encode(message))
+        await self._connection.say(message)
 
 
 def _type_of(content: bytes) -> object:

@@ -222,6 +222,20 @@ def test_the_jobs_of_some_projects_also_jobs_that_come_later(writer: Writer, pro
     }
 
 
+def test_answers_too_say_where_to_come_back(server: InProcess, writer: Writer) -> None:
+    job_id = writer.job()
+    writer.publish(job_id, 2)
+    with server.connect(f"/ws/events?since={writer.log.store_id}.0") as connection:
+        events = [decoded(connection.recv(SECONDS)) for _ in range(3)]
+        connection.send('{"type": "ping"}')
+        pong = decoded(connection.recv(SECONDS))
+    assert pong["event_type"] == "pong"
+    assert pong["cursor"] == events[1]["cursor"] == events[2]["cursor"]
+    writer.publish(job_id, 1)
+    with server.connect(f"/ws/events?since={pong['cursor']}") as connection:
+        assert decoded(connection.recv(SECONDS))["seq"] == 3
+
+
 @pytest.mark.parametrize("protocol", [FRAMING, STOCK])
 def test_a_client_that_takes_nothing_is_dropped_and_hurts_nobody(
     writer: Writer, protocol: str
