@@ -22,8 +22,9 @@ _BATCH: Final = 500
 """Events per commit: more gain nothing, and whoever waits for the first would wait longer."""
 
 _GATHER: Final = 0.001
-"""Seconds that a commit waits for more events, unless somebody waits for it: a commit, the reading of
-what it holds and the switches between threads cost more than that, however few its events are."""
+"""Seconds between a commit and the next one, in which events gather, unless somebody waits for them: a
+commit, the reading of what it holds and the switches between threads cost more than that, however few
+its events are. An event that comes after a pause does not wait."""
 
 _ROOM: Final = 50_000
 """Events that may wait for the log, some 15 MB; then publishing waits too."""
@@ -63,6 +64,7 @@ class WorkflowEventBus:
         self._stopped = False
         self._idle = False
         self._hurry = False
+        self._settled_at = float("-inf")
         self._listeners: dict[SubscriptionId, Listener] = {}
         self._subscriptions = 0
         self._thread = threading.Thread(target=self._run, name="crackerjack-bus", daemon=True)
@@ -194,8 +196,9 @@ class WorkflowEventBus:
                 self._idle = True
                 self._work.wait()
             self._idle = False
-            if len(self._queue) < _BATCH and not self._closing:
-                self._work.wait_for(lambda: self._hurry or self._closing, _GATHER)
+            gather = self._settled_at + _GATHER - time.monotonic()
+            if gather > 0 and len(self._queue) < _BATCH:
+                self._work.wait_for(lambda: self._hurry or self._closing, gather)
             self._hurry = False
             return [self._queue.popleft() for _ in range(min(_BATCH, len(self._queue)))]
 
@@ -237,6 +240,7 @@ class WorkflowEventBus:
     def _settle(self, count: int, *, trouble: StoreUnavailable | None) -> None:
         with self._lock:
             self._settled += count
+            self._settled_at = time.monotonic()
             self._trouble = trouble
             self._progress.notify_all()
 

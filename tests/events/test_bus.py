@@ -88,6 +88,24 @@ def test_what_is_published_is_in_the_log_in_order_and_announced(log: EventLog) -
         assert hub.wait_position(1_999, LONG)
 
 
+def test_an_event_after_a_pause_is_committed_at_once_and_those_behind_it_together(
+    log: EventLog,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bus_module, "_GATHER", 20 * LONG)
+    hub = Hub()
+    job = new_job(log)
+    with opened(log, hub) as bus:
+        bus.publish(job, OUTPUT, line("first"))
+        assert hub.wait(job, 0, LONG)
+        heads: list[int] = []
+        hub.add_waker(lambda _, seq: heads.append(seq))
+        for number in range(3):
+            bus.publish(job, OUTPUT, line(number))
+        bus.flush(LONG)
+        assert heads == [4]
+
+
 def test_an_event_is_stamped_when_it_is_published(log: EventLog) -> None:
     job = new_job(log)
     before = time.time()
