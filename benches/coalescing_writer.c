@@ -1,5 +1,5 @@
 /* The floor of a fan-out: frames made once, written to each client in pieces of 64 KiB as it takes
- * them, with epoll and nothing else. Commands on stdin: "burst N", "rss". Usage: writer PORT */
+ * them, with epoll and nothing else. Commands on stdin: "burst N", "pace N RATE". Usage: writer PORT */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
 #include <errno.h>
@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <time.h>
 #include <unistd.h>
 
 enum { PIECE = 65536, MOST = 4096 };
@@ -20,20 +21,28 @@ static const char accepted[] =
 static int clients[MOST], count, waker;
 static size_t written[MOST];
 
+static double now(void) {
+    struct timespec at;
+    clock_gettime(CLOCK_REALTIME, &at);
+    return (double)at.tv_sec + (double)at.tv_nsec / 1e9;
+}
+
+static size_t frame(char *at, int seq) {
+    double time = now();
+    int length = sprintf(at + 4,
+        "{\"event_type\":\"diagnostic_found\",\"data\":{\"timestamp\":%.6f,\"step_id\":"
+        "\"run_fast_hooks_001\",\"hook\":\"ruff-check\",\"path\":\"src/package/module.py\",\"line\":"
+        "120,\"column\":17,\"code\":\"E501\",\"severity\":\"error\",\"message\":\"Line too long\","
+        "\"fixable\":false,\"fingerprint\":\"0123456789abcdef01234567\"},\"timestamp\":"
+        "%.6f,\"job_id\":\"bench\",\"seq\":%d}", time, time, seq);
+    at[0] = (char)0x81, at[1] = 126, at[2] = (char)(length >> 8), at[3] = (char)length;
+    return 4 + (size_t)length;
+}
+
 static void burst(int events) {
     size_t size = 0;
     char *frames = malloc((size_t)events * 512);
-    for (int i = 0; i < events; i++) {
-        char *at = frames + size;
-        int length = sprintf(at + 4,
-            "{\"event_type\":\"diagnostic_found\",\"data\":{\"timestamp\":1795761676.61,\"step_id\":"
-            "\"run_fast_hooks_001\",\"hook\":\"ruff-check\",\"path\":\"src/package/module.py\",\"line\":"
-            "120,\"column\":17,\"code\":\"E501\",\"severity\":\"error\",\"message\":\"Line too long\","
-            "\"fixable\":false,\"fingerprint\":\"0123456789abcdef01234567\"},\"timestamp\":"
-            "1795761676.61,\"job_id\":\"bench\",\"seq\":%d}", i + 1);
-        at[0] = (char)0x81, at[1] = 126, at[2] = (char)(length >> 8), at[3] = (char)length;
-        size += 4 + (size_t)length;
-    }
+    for (int i = 0; i < events; i++) size += frame(frames + size, i + 1);
     memset(written, 0, sizeof written);
     for (int left = count; left;) {
         int stuck = 1;
@@ -49,6 +58,16 @@ static void burst(int events) {
         if (stuck) epoll_wait(waker, ready, 64, 1000);
     }
     free(frames);
+}
+
+static void pace(int events, double rate) {
+    double started = now();
+    for (int i = 0; i < events; i++) {
+        double wait = started + i / rate - now();
+        struct timespec pause = {(time_t)wait, (long)((wait - (double)(time_t)wait) * 1e9)};
+        if (wait > 0) nanosleep(&pause, NULL);
+        burst(1);
+    }
 }
 
 static void greet(int client) {
@@ -79,6 +98,7 @@ int main(int argc, char **argv) {
     if (bind(listener, (struct sockaddr *)&at, sizeof at) || listen(listener, 4096)) return 1;
     waker = epoll_create1(0);
     char line[64];
+    double rate;
     for (;;) {
         fd_set ready;
         FD_ZERO(&ready);
@@ -93,6 +113,7 @@ int main(int argc, char **argv) {
         if (got <= 0) return 0;
         line[got] = 0;
         if (sscanf(line, "burst %d", &number) == 1) burst(number);
+        if (sscanf(line, "pace %d %lf", &number, &rate) == 2) pace(number, rate);
         puts("done"), fflush(stdout);
     }
 }

@@ -1,7 +1,7 @@
 """The servers that fan events out: ours and its peers. ``python -m benches.stream_servers KIND PORT``.
 
 Each reads commands from stdin and answers each with a line: ``burst N`` publishes N events,
-``pace N RATE`` so many a second, ``rss`` tells the resident KiB.
+``pace N RATE`` so many a second, ``settle`` waits for their commit, ``rss`` tells the resident KiB.
 """
 
 from __future__ import annotations
@@ -9,14 +9,22 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
+import socket
+import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
+from benches.stream_load import connect
+
 JOB: Final = "bench"
+_NGINX_PATH: Final = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"])
+_MODULE: Final = "modules/ngx_nchan_module.so"
 
 
 def event(seq: int) -> dict[str, Any]:
@@ -44,8 +52,21 @@ def event(seq: int) -> dict[str, Any]:
     }
 
 
-def obey(publish: Callable[[int], None]) -> None:
-    """Publish as stdin says, on a thread of its own, until it ends."""
+def compact(seq: int) -> bytes:
+    """An event in as many bytes as ours take."""
+    return json.dumps(event(seq), separators=(",", ":")).encode()
+
+
+def obey(
+    publish: Callable[[int], object],
+    *,
+    send: Callable[[], object] = lambda: None,
+    settle: Callable[[], object] = lambda: None,
+) -> None:
+    """Publish as stdin says, on a thread of its own, until it ends.
+
+    `send` is called when there is nothing more to publish at once, `settle` for the command.
+    """
 
     def read() -> None:
         seq = 0
@@ -55,11 +76,15 @@ def obey(publish: Callable[[int], None]) -> None:
             if word == "burst":
                 for _ in range(int(numbers[0])):
                     publish(seq := seq + 1)
+                send()
             elif word == "pace":
                 started = time.perf_counter()
                 for number in range(int(numbers[0])):
                     time.sleep(max(0.0, started + number / float(numbers[1]) - time.perf_counter()))
                     publish(seq := seq + 1)
+                    send()
+            elif word == "settle":
+                settle()
             elif word == "rss":
                 with open("/proc/self/statm") as file:
                     answer = str(int(file.read().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024)
@@ -92,7 +117,10 @@ def crackerjack(port: int) -> None:
             job_id=job_id, project="/", workflow="", created=time.time(), owner=this_process()
         )
         container.log.create_job(header, time.time() + 3600)
-        obey(lambda _: container.bus.publish(job_id, EventType.DIAGNOSTIC_FOUND, finding))
+        obey(
+            lambda _: container.bus.publish(job_id, EventType.DIAGNOSTIC_FOUND, finding),
+            settle=container.bus.flush,
+        )
         serve(web.app, listener, web.bridge.drain)
 
 
@@ -158,7 +186,7 @@ def broadcast(port: int) -> None:
             await connection.wait_closed()
 
         def send(seq: int) -> None:
-            websockets.broadcast(clients, json.dumps(event(seq)))
+            websockets.broadcast(clients, compact(seq).decode())
             room.release()
 
         def publish(seq: int) -> None:
@@ -172,6 +200,72 @@ def broadcast(port: int) -> None:
     asyncio.run(main())
 
 
+NGINX: Final = """
+load_module {module};
+daemon off;
+worker_processes 1;
+error_log stderr;
+pid nginx.pid;
+events {{ worker_connections 4096; }}
+http {{
+    access_log off;
+    client_body_temp_path body;
+    proxy_temp_path proxy;
+    fastcgi_temp_path fastcgi;
+    uwsgi_temp_path uwsgi;
+    scgi_temp_path scgi;
+    nchan_shared_memory_size 512m;
+    nchan_message_buffer_length 100000;  # by default it loses what is more than ten messages old
+    nchan_message_timeout 1h;
+    server {{
+        listen 127.0.0.1:{port} backlog=4096;
+        location = /ws/progress/bench {{ nchan_subscriber websocket; nchan_channel_id bench; }}
+        location = /publish {{ nchan_publisher websocket; nchan_channel_id bench; }}
+    }}
+}}
+"""
+
+
+def nchan_module() -> str | None:
+    """Where the module for nginx is; None where it or nginx is not installed."""
+    places = [path for lib in ("lib", "lib64") for path in Path("/usr", lib, "nginx").glob(_MODULE)]
+    return str(places[0]) if places and shutil.which("nginx", path=_NGINX_PATH) else None
+
+
+def nchan(port: int) -> None:
+    """nginx with nchan, one worker, its messages in memory; published over one WebSocket."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory).chmod(0o755)  # the worker gives up its rights
+        configuration = Path(directory, "nginx.conf")
+        configuration.write_text(NGINX.format(module=nchan_module(), port=port))
+        nginx = str(shutil.which("nginx", path=_NGINX_PATH))
+        argv = [nginx, "-p", directory, "-c", str(configuration), "-e", "stderr"]
+        with subprocess.Popen(argv, stdin=subprocess.DEVNULL) as process:
+            publisher = _publisher(port)
+            threading.Thread(target=_pass_over, args=(publisher,), daemon=True).start()
+            frames = publisher.makefile("wb", buffering=1 << 20)
+            obey(lambda seq: frames.write(_masked(compact(seq))), send=frames.flush)
+            process.wait()
+
+
+def _publisher(port: int) -> socket.socket:
+    while True:
+        try:
+            return connect(port, path="/publish")
+        except ConnectionRefusedError:
+            time.sleep(0.05)
+
+
+def _pass_over(publisher: socket.socket) -> None:
+    while publisher.recv(1 << 20):  # nchan answers every message
+        pass
+
+
+def _masked(payload: bytes) -> bytes:
+    """A client's text frame of 126 to 65,535 bytes, with a mask that changes nothing."""
+    return b"\x81\xfe%b\0\0\0\0%b" % (len(payload).to_bytes(2, "big"), payload)
+
+
 if __name__ == "__main__":
     os.sched_setaffinity(0, {0})
     kinds = {
@@ -179,5 +273,6 @@ if __name__ == "__main__":
         "writer": writer,
         "naive": naive,
         "broadcast": broadcast,
+        "nchan": nchan,
     }
     kinds[sys.argv[1]](int(sys.argv[2]))
