@@ -16,8 +16,9 @@ from crackerjack.events.log import EventLog
 from crackerjack.types import JobId
 from crackerjack.web.page import MOST_EVENTS, Page
 
-_CACHED_BYTES: Final = 16 * 1024 * 1024
-"""For pages that several clients may want; half of it for frames made of them."""
+_MOST_BYTES: Final = 8 * 1024 * 1024
+"""Of events as JSON, in the pages that several clients may want; the frames made of them take about
+as much again."""
 _READ: Final = 512
 """Events per look at the log: some milliseconds, then the event loop has its turn."""
 
@@ -48,7 +49,7 @@ class Pages:
             self._bytes -= replaced.size
         self._pages[key] = page
         self._bytes += page.size
-        while self._bytes > _CACHED_BYTES // 2 and len(self._pages) > 1:
+        while self._bytes > _MOST_BYTES and len(self._pages) > 1:
             _, dropped = self._pages.popitem(last=False)
             self._bytes -= dropped.size
 

@@ -63,7 +63,7 @@ class Page:
     A position is the `seq` in a job's stream, or the store's position in the stream of all jobs.
     """
 
-    __slots__ = ("_parts", "_project_of", "after", "events", "items", "last", "positions")
+    __slots__ = ("_parts", "_project_of", "after", "events", "items", "last", "positions", "size")
 
     def __init__(
         self,
@@ -81,13 +81,10 @@ class Page:
         self.positions: Final = positions
         self.items: Final = list(map(encode, events, positions))
         """The events as JSON objects."""
+        self.size: Final = sum(map(len, self.items))
+        """Their bytes."""
         self._project_of: Final = functools.cache(project_of)
         self._parts: dict[Selection, tuple[Part, ...]] = {}
-
-    @property
-    def size(self) -> int:
-        """Bytes of its events as JSON."""
-        return sum(map(len, self.items))
 
     @property
     def terminal(self) -> bool:
