@@ -86,6 +86,21 @@ class FramingProtocol(WebSocketsSansIOProtocol):
             extensions: dict[str, object] = self.scope["extensions"]  # type: ignore[assignment]
             extensions[EXTENSION] = FrameWriter(self, self.transport)
 
+    def send_receive_event_to_app(self) -> None:
+        """Hand over a message; one of text that is not UTF-8 ends the connection, and is no news.
+
+        uvicorn would write a traceback to the log for each of them, and so for anybody who likes to.
+        """
+        if self.curr_msg_data_type == "text" and not self.close_sent:
+            try:
+                b"".join(self.frames).decode()
+            except UnicodeDecodeError:
+                self.frames = []
+                self.conn.send_close(1007)
+                self.handle_parser_exception()
+                return
+        super().send_receive_event_to_app()
+
     def close_now(self, code: int, reason: str) -> None:
         """What the message ``websocket.close`` does, for a client that may not read."""
         if self.close_sent or self.conn.state is not State.OPEN:

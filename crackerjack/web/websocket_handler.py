@@ -8,6 +8,7 @@ import os
 import re
 import time
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any, Final, Protocol
 
 import msgspec
@@ -91,7 +92,8 @@ class WebSocketHandler:
             connection = await follow(websocket)
         except Refused as refused:
             self._on_refusal(refused.reason.partition(" in ")[0].partition(",")[0])
-            await websocket.close(refused.code, refused.reason[:_REASON])
+            with suppress(*GONE):  # who left needs no reason
+                await websocket.close(refused.code, refused.reason[:_REASON])
             return
         try:
             trusted = self._admission.trusts(websocket.scope)
@@ -183,19 +185,24 @@ class _Listener:
         self._heard_at = time.monotonic()
 
     async def listen(self) -> None:
-        """Answer what the client says until the connection is over."""
-        while not self._connection.closed:
-            message = await self._websocket.receive()
-            if message["type"] == "websocket.disconnect":
-                return
-            text, data = message.get("text"), message.get("bytes")
-            content = data if text is None else text.encode("utf-8", "surrogatepass")
-            if self._too_many():
-                self._connection.close(4429, f"more than {_MESSAGES_PER_SECOND} messages a second")
-            elif len(content or b"") > _LARGEST:
-                self._connection.close(1009, "")
-            else:
-                await self._answer(content or b"")
+        """Answer what the client says until the connection is over.
+
+        Who is sent away is heard out, unanswered: a server that is not ours cuts the connection when
+        we return, maybe before the client was told why.
+        """
+        while (message := await self._websocket.receive())["type"] != "websocket.disconnect":
+            if not self._connection.closed:
+                text, data = message.get("text"), message.get("bytes")
+                content = data if text is None else text.encode("utf-8", "surrogatepass")
+                await self._hear(content or b"")
+
+    async def _hear(self, content: bytes) -> None:
+        if self._too_many():
+            self._connection.close(4429, f"more than {_MESSAGES_PER_SECOND} messages a second")
+        elif len(content) > _LARGEST:
+            self._connection.close(1009, "")
+        else:
+            await self._answer(content)
 
     def _too_many(self) -> bool:
         now = time.monotonic()
@@ -248,7 +255,7 @@ class _Listener:
 def _type_of(content: bytes) -> object:
     try:
         said = msgspec.json.decode(content)
-    except (msgspec.DecodeError, RecursionError):
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return None
     return said.get("type") if isinstance(said, dict) else None
 
