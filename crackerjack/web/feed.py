@@ -7,6 +7,7 @@ import re
 import time
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Final, Protocol
 from weakref import WeakValueDictionary
 
@@ -35,16 +36,16 @@ class Pages:
     """The last pages that were read from the log, for all who replay the same range."""
 
     def __init__(self) -> None:
-        self._pages: OrderedDict[tuple[str, int], Page] = OrderedDict()
+        self._pages: OrderedDict[tuple[object, int], Page] = OrderedDict()
         self._bytes = 0
 
-    def get(self, key: tuple[str, int]) -> Page | None:
+    def get(self, key: tuple[object, int]) -> Page | None:
         page = self._pages.get(key)
         if page is not None:
             self._pages.move_to_end(key)
         return page
 
-    def put(self, key: tuple[str, int], page: Page) -> None:
+    def put(self, key: tuple[object, int], page: Page) -> None:
         if (replaced := self._pages.pop(key, None)) is not None:
             self._bytes -= replaced.size
         self._pages[key] = page
@@ -73,12 +74,14 @@ class Feed:
         self.live: set[Reader] = set()
         """Who has read up to the head; told of each new page."""
         self._waiters: set[asyncio.Future[None]] = set()
+        # Not the id alone: it is free again when its job is forgotten, and pages are kept for longer.
+        self._pages_of: object = object()
         self.look_up()
 
     def look_up(self) -> None:
         """Read from the log where it stands; needed again only where nobody calls :meth:`Feeds.look`."""
         if self.job_id is None:
-            self.head = self._log.position()
+            self.head, self._pages_of = self._log.position(), None
             return
         try:
             entry = self._log.job(self.job_id)
@@ -86,6 +89,7 @@ class Feed:
             self.exists = False
         else:
             self.head, self.ended = entry.head, entry.terminal is not None
+            self._pages_of = (self.job_id, entry.header.created)
 
     def check(self, since: int) -> None:
         """Raise :exc:`FutureCursor` for a position that was never reached.
@@ -94,20 +98,32 @@ class Feed:
         """
         if since <= self.head:
             return
-        head = 0
-        if self.job_id is None:
-            head = self._log.position()
-        elif self.exists:
-            head = self._log.job(self.job_id).head
+        head = self._head_of_log()
         if since > head:
             raise FutureCursor(self.job_id or "*", since, head)
+
+    def found(self) -> bool:
+        """Whether the job exists by now: before its first event only the log can tell."""
+        if not self.exists and self.job_id is not None:
+            with suppress(UnknownJob):
+                self._log.job(self.job_id)
+                self.exists = True
+        return self.exists
+
+    def _head_of_log(self) -> int:
+        if self.job_id is None:
+            return self._log.position()
+        try:
+            return self._log.job(self.job_id).head
+        except UnknownJob:
+            return 0
 
     def page(self, after: int) -> Page | None:
         """A page that has the position `after` + 1 in it, maybe with some before; None at the head."""
         if after >= self.head:
             return None
         start = after - after % MOST_EVENTS
-        key = (self.job_id or "", start)
+        key = (self._pages_of, start)
         page = self._pages.get(key)
         if page is None or page.last < min(start + MOST_EVENTS, self.head):
             page = self._read(start)
@@ -207,7 +223,8 @@ class Feeds:
         Raises :exc:`StoreUnavailable`.
         """
         feed = self._feeds.get(job_id)
-        if feed is None:
+        # One that has ended serves those who hold it; by now its job may be forgotten.
+        if feed is None or feed.ended:
             feed = self._feeds[job_id] = Feed(self._log, self._pages, job_id)
         return feed
 

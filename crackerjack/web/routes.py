@@ -143,7 +143,7 @@ class JobRoutes:
         feed = self._feeds.get(_job_id(request))
         if not self._live:
             feed.look_up()
-        if not feed.exists:
+        if not feed.found():
             raise UnknownJob(feed.job_id or "")
         selection = Selection(types=wanted_types(asked.get("types", "")))
         wants_stream = "text/event-stream" in request.headers.get("accept", "")

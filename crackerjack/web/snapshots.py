@@ -27,22 +27,24 @@ class Snapshots:
 
     def __init__(self, log: EventLog) -> None:
         self._log = log
-        self._kept: OrderedDict[JobId, JobSnapshot] = OrderedDict()
+        # With the time when it began: an id is free again when its job is forgotten.
+        self._kept: OrderedDict[tuple[JobId, float], JobSnapshot] = OrderedDict()
 
     async def of(self, job_id: JobId) -> JobSnapshot:
         """The job as of its last event; raises :exc:`UnknownJob`."""
-        snapshot = self._kept.get(job_id) or JobSnapshot(job_id=job_id)
+        key = (job_id, self._log.job(job_id).header.created)
+        snapshot = self._kept.get(key) or JobSnapshot(job_id=job_id)
         # Between the look at the log and the fold others have no turn: they may fold the same one.
         while events := self._log.read(job_id, snapshot.seq, _READ):
             for event in events:
                 snapshot.apply(event)
-            self._keep(snapshot)
+            self._keep(key, snapshot)
             await asyncio.sleep(0)
         return snapshot
 
-    def _keep(self, snapshot: JobSnapshot) -> None:
-        self._kept[snapshot.job_id] = snapshot
-        self._kept.move_to_end(snapshot.job_id)
+    def _keep(self, key: tuple[JobId, float], snapshot: JobSnapshot) -> None:
+        self._kept[key] = snapshot
+        self._kept.move_to_end(key)
         if len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
 
