@@ -201,18 +201,16 @@ class Connection:
             page = self.feed.page(self.cursor)
             if page is not None:
                 await self._send_page(page)
-                await asyncio.sleep(
-                    0
-                )  # others have a turn, also where nothing had to be waited for
+                # Others have a turn, also where nothing had to be waited for.
+                await asyncio.sleep(0)
             elif self.feed.ended:
                 await self._drained()
                 self.close(1000, "job finished")
                 return
             elif self._writer is not None:
                 self._reading = None
-                self.feed.live.add(
-                    self
-                )  # nothing was awaited since the look: no page falls between
+                # Nothing was awaited since the look at the feed: no page falls between.
+                self.feed.live.add(self)
                 if self._tell_position:
                     self._tell_position = False
                     self._write_position()

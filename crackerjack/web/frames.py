@@ -12,6 +12,7 @@ from __future__ import annotations
 import struct
 from asyncio import Transport
 from collections.abc import Awaitable, Callable, MutableMapping
+from http import HTTPStatus
 from typing import Any, Final
 
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
@@ -80,9 +81,8 @@ class FramingProtocol(WebSocketsSansIOProtocol):
 
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
-        if (
-            self.response.status_code == 101
-        ):  # then there is a scope, and the app begins with it later
+        # A handshake that failed has no scope. Of one that did not, the application begins later.
+        if self.response.status_code == HTTPStatus.SWITCHING_PROTOCOLS:
             extensions: dict[str, object] = self.scope["extensions"]  # type: ignore[assignment]
             extensions[EXTENSION] = FrameWriter(self, self.transport)
 

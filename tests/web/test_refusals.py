@@ -204,9 +204,8 @@ class TestGoingDown:
         ):
             client.recv(SECONDS)
             served.process.send_signal(signal.SIGTERM)
-            assert (
-                received(client)[1] == 1012
-            )  # it has heard the first one, and waits for the other
+            # It has heard the first signal, and waits for the client that takes nothing.
+            assert received(client)[1] == 1012
             assert served.stop() == 128 + signal.SIGTERM
 
 
