@@ -14,6 +14,7 @@ from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import WebSocketRoute
+from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
 from crackerjack.errors import StoreError
@@ -22,7 +23,6 @@ from crackerjack.jobs.job_manager import JobManager
 from crackerjack.web.admission import Admission
 from crackerjack.web.event_bridge import ALL_JOBS, EventBusWebSocketBridge
 from crackerjack.web.feed import Feeds
-from crackerjack.web.frames import Receive, Scope, Send
 from crackerjack.web.guard import Guard
 from crackerjack.web.metrics import Metrics
 from crackerjack.web.problems import problem

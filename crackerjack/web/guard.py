@@ -6,10 +6,9 @@ import logging
 from collections.abc import Callable
 from typing import Final
 
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crackerjack.web.admission import Admission
-from crackerjack.web.frames import Message, Receive, Scope, Send
 from crackerjack.web.problems import problem
 
 OPEN: Final = frozenset({"/", "/client.js", "/style.css", "/healthz", "/readyz"})

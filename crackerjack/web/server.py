@@ -11,15 +11,13 @@ from types import FrameType
 from typing import Final
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from crackerjack.errors import UsageError
-from crackerjack.web.frames import Receive, Scope, Send
 
 _GRACE: Final = 3
 """Seconds that requests have to end when the server goes down."""
 _LARGEST_MESSAGE: Final = 64 * 1024  # bytes, from a client
-
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Server(uvicorn.Server):
@@ -43,7 +41,7 @@ class Server(uvicorn.Server):
 
 
 def serve(
-    app: Application,
+    app: ASGIApp,
     listener: socket.socket,
     drain: Callable[[], Awaitable[None]],
 ) -> None:

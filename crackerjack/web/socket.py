@@ -6,11 +6,11 @@ connection and its handler stays in memory for as long as the connection does.
 
 from __future__ import annotations
 
-from typing import Any, Final
+from collections.abc import Awaitable
+from typing import Final
 
 from starlette.responses import Response
-
-from crackerjack.web.frames import Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 
 class Socket:
@@ -44,8 +44,8 @@ class Socket:
         """Let go of what the handshake brought: the scope is empty after this."""
         self.scope.clear()
 
-    def receive(self) -> Any:
-        """Await the next message: ``websocket.receive`` or ``websocket.disconnect``."""
+    def receive(self) -> Awaitable[Message]:
+        """The next message: ``websocket.receive`` or ``websocket.disconnect``."""
         return self._receive()
 
     async def send_text(self, data: str) -> None:

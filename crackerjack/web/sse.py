@@ -7,11 +7,11 @@ from collections.abc import AsyncIterator, Iterator
 from typing import Final
 
 from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
 
 from crackerjack.errors import StoreError
 from crackerjack.web.connection import STALLED_AFTER
 from crackerjack.web.feed import Feed
-from crackerjack.web.frames import Receive, Scope, Send
 from crackerjack.web.page import Page, Selection
 
 PING_SECONDS: Final = 15.0

@@ -14,14 +14,13 @@ from typing import Any, Final, Protocol
 import msgspec
 from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from crackerjack.errors import CrackerjackError, FutureCursor, InvalidJobId, UnknownJob, UsageError
 from crackerjack.types import JobId, parse_job_id
 from crackerjack.web.admission import Admission, query, subprotocol
 from crackerjack.web.connection import GONE, Connection
 from crackerjack.web.event_bridge import ALL_JOBS, EventBusWebSocketBridge
-from crackerjack.web.frames import Receive, Scope, Send
 from crackerjack.web.page import Selection, wanted_types
 from crackerjack.web.problems import problem
 from crackerjack.web.socket import Socket
