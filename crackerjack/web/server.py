@@ -14,10 +14,10 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from crackerjack.errors import UsageError
+from crackerjack.web.websocket_handler import LARGEST_FROM_CLIENT
 
 _GRACE: Final = 3
 """Seconds that requests have to end when the server goes down."""
-_LARGEST_MESSAGE: Final = 64 * 1024  # bytes, from a client
 
 
 class Server(uvicorn.Server):
@@ -50,7 +50,7 @@ def serve(
         app,
         ws="crackerjack.web.frames:FramingProtocol",
         ws_per_message_deflate=False,
-        ws_max_size=_LARGEST_MESSAGE,
+        ws_max_size=LARGEST_FROM_CLIENT,
         http="crackerjack.web.http_protocol:HttpProtocol",
         loop="asyncio",
         lifespan="on",

@@ -25,7 +25,8 @@ from crackerjack.web.page import Selection, wanted_types
 from crackerjack.web.problems import problem
 from crackerjack.web.socket import Socket
 
-_LARGEST: Final = 64 * 1024  # bytes in a message from a client
+LARGEST_FROM_CLIENT: Final = 64 * 1024
+"""Bytes in a message. Our server refuses a larger one as it comes, another one hands it to us."""
 _MESSAGES_PER_SECOND: Final = 50
 _BAD_MESSAGES: Final = 10
 _RETRY_SECONDS: Final = 5
@@ -198,7 +199,7 @@ class _Listener:
     async def _hear(self, content: bytes) -> None:
         if self._too_many():
             self._connection.close(4429, f"more than {_MESSAGES_PER_SECOND} messages a second")
-        elif len(content) > _LARGEST:
+        elif len(content) > LARGEST_FROM_CLIENT:
             self._connection.close(1009, "")
         else:
             await self._answer(content)

@@ -20,6 +20,7 @@ from crackerjack.web.admission import Admission
 from crackerjack.web.connection import Limits
 from crackerjack.web.event_bridge import EventBusWebSocketBridge
 from crackerjack.web.server import listen
+from crackerjack.web.websocket_handler import LARGEST_FROM_CLIENT
 from tests.web.contract import CheckedClient
 from tests.web.serving import SECONDS, checked_connection
 
@@ -93,7 +94,7 @@ def in_process(
             web.app,
             ws=protocol,
             http="crackerjack.web.http_protocol:HttpProtocol",
-            ws_max_size=65536,
+            ws_max_size=LARGEST_FROM_CLIENT,
             ws_ping_interval=ping_seconds,
             ws_ping_timeout=ping_seconds,
             lifespan="on",
