@@ -30,12 +30,13 @@ LARGEST_FROM_CLIENT: Final = 64 * 1024
 _MESSAGES_PER_SECOND: Final = 50
 _BAD_MESSAGES: Final = 10
 _RETRY_SECONDS: Final = 5
+"""After which a client that found no room is to come back."""
+_LONGEST_REASON: Final = 123  # bytes in a close frame, RFC 6455 section 5.5
 _LOGGER: Final = logging.getLogger("crackerjack.web")
-_REASON: Final = 123  # bytes of a close frame's reason, RFC 6455 section 5.5
 
 
 class Jobs(Protocol):
-    """What a client can do to a job, and see of it; called from a thread."""
+    """What a client can do to a job; called from a thread."""
 
     def cancel(self, job_id: JobId) -> bool:
         """Ask it to stop; False when it has ended. Raises :exc:`UnknownJob`."""
@@ -53,6 +54,11 @@ class Refused(CrackerjackError):
         super().__init__(code, reason)
         self.code = code
         self.reason = reason
+
+    @property
+    def counted_as(self) -> str:
+        """The reason without its numbers, for metrics, where each word is a counter of its own."""
+        return self.reason.partition(" in ")[0].partition(",")[0]
 
 
 class WebSocketHandler:
@@ -91,14 +97,14 @@ class WebSocketHandler:
         try:
             connection = await follow(websocket)
         except Refused as refused:
-            self._on_refusal(refused.reason.partition(" in ")[0].partition(",")[0])
+            self._on_refusal(refused.counted_as)
             with suppress(*GONE):  # who left needs no reason
-                await websocket.close(refused.code, refused.reason[:_REASON])
+                await websocket.close(refused.code, refused.reason[:_LONGEST_REASON])
             return
         try:
             trusted = self._admission.trusts(websocket.scope)
             websocket.forget_handshake()
-            await _Listener(self._jobs, websocket, connection, trusted=trusted).listen()
+            await _Conversation(self._jobs, websocket, connection, trusted=trusted).listen()
         except GONE:
             _LOGGER.debug("a client was gone before it was answered")
         finally:
@@ -160,8 +166,8 @@ class WebSocketHandler:
             raise Refused(1013, f"retry in {_RETRY_SECONDS}")
 
 
-class _Listener:
-    """Hears one client out: it may say little, seldom, or nothing at all."""
+class _Conversation:
+    """Answers what one client says: it may say little, seldom, or nothing at all."""
 
     __slots__ = (
         "_allowance",
