@@ -68,7 +68,7 @@ class Connection:
         "_on_end",
         "_progress_at",
         "_reading",
-        "_registered",
+        "_registered_at",
         "_sending",
         "_sent_at",
         "_taken",
@@ -89,19 +89,19 @@ class Connection:
         since: int,
         selection: Selection,
         limits: Limits,
-        on_end: Callable[[Connection, int, str], object],
+        on_end: Callable[[Connection, int], object],
     ) -> None:
         self.feed: Final = feed
         self.selection: Final = selection
         self.cursor = since
         """The position up to which everything wanted was sent."""
-        self._registered: Final = time.monotonic()
+        self._registered_at: Final = time.monotonic()
         self.websocket: Final = websocket
         self._writer: FrameWriter | None = frame_writer(websocket.scope)
         self._limits: Final = limits
         self._on_end: Final = on_end
-        self._sent_at = self._progress_at = self._registered
-        self._written = self._taken = 0
+        self._sent_at = self._progress_at = self._registered_at
+        self._written = self._taken = 0  # bytes: by us, and of these by the client
         self._sending = False
         self._tell_position = False
         self._reading: asyncio.Task[None] | None = None
@@ -119,7 +119,7 @@ class Connection:
 
     async def say(self, message: dict[str, object]) -> None:
         """Send an answer; in the stream of all jobs with the `cursor` to come back with after it."""
-        await self._drained()
+        await self._drained()  # before the cursor is looked up: events may be pushed meanwhile
         if self.feed.job_id is None:
             message["cursor"] = self.feed.cursor(self.cursor)
         await self.send(msgspec.json.encode(message))
@@ -150,7 +150,7 @@ class Connection:
         """Called now and then: tell an idle client its position, drop one that waits or stalls too long."""
         if self._closed:
             return
-        waited = now - self._registered
+        waited = now - self._registered_at
         if not self.feed.exists and waited > self._limits.wait_for_job:
             self.close(4404, f"no such job within {self._limits.wait_for_job:.0f} s")
         elif self._stalled(now):
@@ -168,7 +168,7 @@ class Connection:
         else:
             # Kept by the loop through the server's own write; nothing is left to do with its result.
             self._reading = asyncio.create_task(self._close(code, reason))
-        self._on_end(self, code, reason)
+        self._on_end(self, code)
 
     def stop(self) -> None:
         """Deliver nothing more: the connection is gone."""
@@ -239,7 +239,7 @@ class Connection:
     async def _told_position(self) -> None:
         if self._tell_position:
             self._tell_position = False
-            await self.send(self.position())
+            await self.send(self._position_message())
 
     async def _send(self, message: bytes) -> None:
         if self._writer is not None:
@@ -269,9 +269,9 @@ class Connection:
 
     def _write_position(self) -> None:
         if self._writer is not None:
-            self._write(self._writer, text_frame(self.position()))
+            self._write(self._writer, text_frame(self._position_message()))
 
-    def position(self) -> bytes:
+    def _position_message(self) -> bytes:
         """The message ``stream_position``: everything up to `seq` was delivered, or is not wanted."""
         now = time.time()
         message: dict[str, object] = {
@@ -290,6 +290,7 @@ class Connection:
         return now - self._sent_at
 
     def _stalled(self, now: float) -> bool:
+        """Whether data has waited too long; also notes what was taken since the last look."""
         if self._writer is None:
             return self._sending and now - self._progress_at > self._limits.stalled_after
         waiting = self._writer.waiting

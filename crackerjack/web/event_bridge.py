@@ -187,7 +187,7 @@ class EventBusWebSocketBridge:
     def _all(self) -> list[Connection]:
         return [one for clients in self._connections.values() for one in clients.values()]
 
-    def _ended(self, connection: Connection, code: int, _reason: str) -> None:
+    def _ended(self, connection: Connection, code: int) -> None:
         self._forget(connection.feed.job_id, connection.websocket)
         self._observer.closed(code)
 
