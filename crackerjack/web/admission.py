@@ -29,10 +29,7 @@ class Refusal(msgspec.Struct, frozen=True):
 
 
 class Admission(msgspec.Struct, frozen=True, kw_only=True):
-    """The rules of one server; the same for HTTP and WebSocket.
-
-    Raises :exc:`UsageError` from :meth:`check_binding` for a server that would be open to a network.
-    """
+    """The rules of one server; the same for HTTP and WebSocket."""
 
     token: str = ""
     """Empty: none is needed, and only this machine is trusted."""
@@ -44,7 +41,7 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
     most_connections_of_job: int = 5_000
 
     def check_binding(self, host: str) -> None:
-        """Refuse to listen to other machines without a token."""
+        """Raise :exc:`UsageError` for an address that other machines reach, without a token."""
         if not self.token and not is_loopback(host):
             raise UsageError(
                 f"without a token anybody who reaches {host} could read and start runs: give --token, or "
@@ -85,15 +82,15 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
             for offered in _offered_tokens(scope)
         )
 
+    def allowed_origin(self, scope: Mapping[str, Any]) -> str | None:
+        """The origin of another site whose page asks, and may; None where it is our own or none."""
+        origin = header_map(scope).get("origin")
+        return origin if origin in self.origins else None
+
     def _is_ours(self, host: str) -> bool:
         # A page that rebinds its name to our address asks for its own name, never for an address.
         name = _name(host)
         return name in _HOSTS or name in self.hosts or _address(name) is not None
-
-    def allows_origin(self, scope: Mapping[str, Any]) -> str | None:
-        """The origin of another site whose page asks, and may; None where it is our own or none."""
-        origin = header_map(scope).get("origin")
-        return origin if origin in self.origins else None
 
     def _is_allowed(self, origin: str, scope: Mapping[str, Any], host: str) -> bool:
         scheme = _SCHEMES.get(scope["scheme"], scope["scheme"])

@@ -202,10 +202,10 @@ def _ignore(_events: list[WorkflowEvent], _read_at: float) -> None:
 
 
 class Feeds:
-    """All feeds of one log; a feed lives as long as somebody holds it. `on_events` is told of what was
-    delivered, and when it was read: seconds since the epoch.
+    """All feeds of one log; a feed lives as long as somebody holds it.
 
     :meth:`look` finds what any process committed and delivers it. Call it on the event loop's thread.
+    `on_events` is told of what was delivered, and when it was read: seconds since the epoch.
     """
 
     def __init__(
@@ -246,7 +246,7 @@ class Feeds:
         if not found:
             return False
         read_at = time.time()
-        after, self._position = self._position, found[-1][0]
+        self._position = found[-1][0]
         by_job: defaultdict[JobId, list[WorkflowEvent]] = defaultdict(list)
         for _, event in found:
             by_job[event.job_id].append(event)
@@ -257,7 +257,7 @@ class Feeds:
             self._deliver(feed, [event for _, event in found], [at for at, _ in found])
             feed.head = max(feed.head, self._position)
         self._on_events([event for _, event in found], read_at)
-        return len(found) == _READ and after < self._position
+        return len(found) == _READ
 
     @staticmethod
     def _deliver(feed: Feed, events: list[WorkflowEvent], positions: list[int]) -> None:

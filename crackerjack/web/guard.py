@@ -46,7 +46,7 @@ class Guard:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        origin = self._admission.allows_origin(scope)
+        origin = self._admission.allowed_origin(scope)
         allowed: list[tuple[bytes, bytes]] = [*_HEADERS]
         if origin is not None:
             allowed += [(b"access-control-allow-origin", origin.encode()), (b"vary", b"Origin")]

@@ -67,7 +67,8 @@ class Metrics:
         now = time.time()
         for event_type, count in Tally(event.event_type for event in events).items():
             self._events.labels(event_type).inc(count)
-        for event in (events[0], events[-1]):  # the latest and the earliest of one look at the log
+        # Of what one look at the log found these waited longest and least: more would cost too much.
+        for event in (events[0], events[-1]):
             self._commit.observe(max(0.0, read_at - event.timestamp))
             self._delivery.observe(max(0.0, now - event.timestamp))
 

@@ -43,8 +43,7 @@ _SARIF: Final = "application/sarif+json"
 _MOST: Final = 1000
 """Events or jobs in one answer."""
 _LONGEST_WAIT: Final = 60.0  # seconds of a long poll
-_LARGEST_BODY: Final = 64 * 1024
-
+_LARGEST_BODY: Final = 64 * 1024  # bytes
 
 Endpoint = Callable[[Request], Awaitable[Response]]
 
@@ -185,7 +184,6 @@ class JobRoutes:
         if _SARIF in request.headers.get("accept", ""):
             return Response(FORMATS["sarif"](snapshot).encode(), media_type=_SARIF)
         asked = request.query_params
-
         wanted = {name: asked[name] for name in ("hook", "path", "severity") if name in asked}
         found = [
             one

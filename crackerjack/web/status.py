@@ -13,9 +13,8 @@ from starlette.routing import Route
 
 from crackerjack.errors import StoreError
 from crackerjack.events.log import EventLog
-from crackerjack.web import metrics as metrics_module
 from crackerjack.web.asyncapi import asyncapi
-from crackerjack.web.metrics import Metrics
+from crackerjack.web.metrics import MEDIA_TYPE, Metrics
 from crackerjack.web.openapi import openapi
 from crackerjack.web.problems import problem
 
@@ -62,7 +61,7 @@ class StatusRoutes:
             jobs = await asyncio.to_thread(self._log.count_jobs)
         except StoreError as error:
             return problem(503, str(error))
-        return Response(self._metrics.text(jobs), media_type=metrics_module.MEDIA_TYPE)
+        return Response(self._metrics.text(jobs), media_type=MEDIA_TYPE)
 
 
 def _document(content: dict[str, Any]) -> Any:
