@@ -20,6 +20,8 @@ from crackerjack.web.page import MOST_EVENTS, Page
 _MOST_BYTES: Final = 8 * 1024 * 1024
 """Of events as JSON, in the pages that several clients may want; the frames made of them take about
 as much again."""
+A_NUMBER: Final = re.compile(r"[0-9]{1,18}")
+"""A position, or another whole number, as clients send it: one that 64 bits of the store can hold."""
 _READ: Final = 512
 """Events per look at the log: some milliseconds, then the event loop has its turn."""
 
@@ -234,7 +236,7 @@ class Feeds:
         Raises :exc:`UsageError` for what is no cursor, and :exc:`FutureCursor` for one of another store.
         """
         store, _, position = cursor.rpartition(".")
-        if not store or not re.fullmatch(r"[0-9]{1,18}", position):
+        if not store or not A_NUMBER.fullmatch(position):
             raise UsageError(f"{cursor[:80]!r} is not a cursor: send one that came with an event")
         if store != self._log.store_id:
             raise FutureCursor("*", int(position), self._log.position())

@@ -31,7 +31,7 @@ from crackerjack.reports import FORMATS
 from crackerjack.reports.listing import JobLine, job_line
 from crackerjack.types import JobId, JobStatus, parse_job_id
 from crackerjack.web.admission import Admission
-from crackerjack.web.feed import Feed, Feeds
+from crackerjack.web.feed import A_NUMBER, Feed, Feeds
 from crackerjack.web.metrics import Metrics
 from crackerjack.web.page import Selection, wanted_types
 from crackerjack.web.problems import TooLarge, explain, problem
@@ -285,7 +285,7 @@ def _job_id(request: Request) -> JobId:
 def _number(text: str | None, name: str, default: int, most: int) -> int:
     if text is None:
         return default
-    if not re.fullmatch(r"[0-9]{1,18}", text):
+    if not A_NUMBER.fullmatch(text):
         raise UsageError(f"{name} is a whole number, 0 or more, not {text[:80]!r}")
     return min(int(text), most)
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import re
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -21,6 +20,7 @@ from crackerjack.types import JobId, parse_job_id
 from crackerjack.web.admission import Admission, query, subprotocol
 from crackerjack.web.connection import GONE, Connection
 from crackerjack.web.event_bridge import ALL_JOBS, EventBusWebSocketBridge
+from crackerjack.web.feed import A_NUMBER
 from crackerjack.web.page import Selection, wanted_types
 from crackerjack.web.problems import problem
 from crackerjack.web.socket import Socket
@@ -267,7 +267,7 @@ def _type_of(content: bytes) -> object:
 
 
 def _since(text: str) -> int:
-    if not re.fullmatch(r"[0-9]{1,18}", text):
+    if not A_NUMBER.fullmatch(text):
         raise Refused(4400, "since is a whole number, 0 or more")
     return int(text)
 
