@@ -12,9 +12,9 @@ import msgspec
 
 from crackerjack.decoding import json_decoder
 from crackerjack.events.event import WorkflowEvent
-from crackerjack.events.log import EventLog
-from crackerjack.events.payload import EventType
-from crackerjack.types import HookStatus
+from crackerjack.events.log import EventLog, status_of
+from crackerjack.events.payload import TERMINAL_TYPES, EventType
+from crackerjack.types import HookStatus, JobStatus
 
 _HOOKS: Final = (EventType.HOOK_EXECUTION_COMPLETED, EventType.HOOK_EXECUTION_FAILED)
 _STEPS: Final = (
@@ -28,17 +28,12 @@ _STEPS: Final = (
     EventType.PUBLISH_PHASE_COMPLETED,
     EventType.PUBLISH_PHASE_FAILED,
 )
-_ENDS: Final = {
-    EventType.WORKFLOW_COMPLETED: "completed",
-    EventType.WORKFLOW_FAILED: "failed",
-    EventType.WORKFLOW_INTERRUPTED: "interrupted",
-}
 _EVENTS_OF_A_JOB: Final = 40
 """Of the types above; a job with more shortens the look back, and does no other harm."""
 
-_RAN: Final = frozenset({HookStatus.PASSED, HookStatus.FIXED, HookStatus.FAILED})
+_PASSED: Final = frozenset({HookStatus.PASSED, HookStatus.FIXED, JobStatus.COMPLETED})
+_RAN: Final = _PASSED | {HookStatus.FAILED, JobStatus.FAILED}
 """What looked at the files: the time of the others says nothing about the next run."""
-_PASSED: Final = frozenset({HookStatus.PASSED, HookStatus.FIXED, "completed"})
 _TREND_OF: Final = 6
 """Timed runs; fewer make no trend."""
 _RECENT: Final = 20
@@ -116,11 +111,11 @@ class _Started(msgspec.Struct, frozen=True):
 
 def project_statistics(log: EventLog, project: str, *, jobs: int) -> ProjectStatistics:
     """The figures of the project's last ended `jobs`. Raises :exc:`StoreUnavailable`."""
-    types = (EventType.WORKFLOW_STARTED, *_HOOKS, *_STEPS, *_ENDS)
+    types = (EventType.WORKFLOW_STARTED, *_HOOKS, *_STEPS, *TERMINAL_TYPES)
     by_job: dict[str, list[WorkflowEvent]] = {}
     for event in log.latest(project, types, jobs * _EVENTS_OF_A_JOB):
         by_job.setdefault(event.job_id, []).append(event)
-    ended = [events for events in by_job.values() if events[0].event_type in _ENDS][:jobs]
+    ended = [events for events in by_job.values() if events[0].terminal][:jobs]
     gathered = _Gathered()
     for events in ended:
         gathered.take(events)
@@ -149,9 +144,9 @@ class _Gathered:
                 workflow = json_decoder(_Started).decode(event.body).workflow
                 end = newest_first[0]
                 ended = decoder.decode(end.body)
-                self.workflows.add(workflow, end, ended, _ENDS[EventType(end.event_type)])
+                self.workflows.add(workflow, end, ended, status_of(end.event_type, begun=True))
                 continue
-            if event.event_type in _ENDS:
+            if event.terminal:
                 continue
             ended = decoder.decode(event.body)
             if event.event_type in _HOOKS:
@@ -169,7 +164,7 @@ class _Runs:
 
     def add(self, name: str, event: WorkflowEvent, ended: _Ended, status: str) -> None:
         """Take in the end of one; of several in one job the last one, which comes first, counts."""
-        if status in {*_RAN, "completed"} and not ended.cached and not ended.rerun:
+        if status in _RAN and not ended.cached and not ended.rerun:
             self._timed[name].append(ended.duration)
         samples = self._samples[name]
         if samples and samples[-1].job_id == event.job_id:
