@@ -62,8 +62,8 @@ class WorkflowEventBus:
         self._trouble: StoreUnavailable | None = None
         self._closing = False
         self._stopped = False
-        self._idle = False
-        self._hurry = False
+        self._idle = False  # the thread waits for the next event
+        self._hurry = False  # somebody waits for what gathers
         self._settled_at = float("-inf")
         self._listeners: dict[SubscriptionId, Listener] = {}
         self._subscriptions = 0
@@ -215,12 +215,12 @@ class WorkflowEventBus:
                 self._put_off(error, pause)
                 pause = min(2 * pause, _RETRY_LAST)
                 if closing:
-                    return self._give_up()
+                    self._give_up()
+                    return
             else:
                 self._announce(events)
                 self._settle(len(batch), trouble=None)
-                return None
-        return None
+                return
 
     def _announce(self, events: list[WorkflowEvent]) -> None:
         heads = {event.job_id: event.seq for event in events}
@@ -245,12 +245,14 @@ class WorkflowEventBus:
             self._progress.notify_all()
 
     def _put_off(self, error: StoreUnavailable, pause: float) -> None:
+        """Say why the log cannot be written, and wait until it is to be tried again."""
         with self._lock:
             self._trouble = error
             self._progress.notify_all()
             self._work.wait_for(lambda: self._closing, pause)
 
     def _give_up(self) -> None:
+        """Forget what waits: the bus closes, and the log cannot be written."""
         with self._lock:
             self._queue.clear()
 

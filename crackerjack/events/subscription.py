@@ -114,4 +114,5 @@ class Subscription:
 
 
 def type_pattern(patterns: Collection[str]) -> re.Pattern[str]:
-    return re.compile("|".join(map(translate, patterns)) or "(?!)")  # the latter matches nothing
+    """Matches the event types that any of the names or patterns means; nothing where there are none."""
+    return re.compile("|".join(map(translate, patterns)) or "(?!)")
