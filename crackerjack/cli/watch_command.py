@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from contextlib import closing, contextmanager, suppress
-from typing import TYPE_CHECKING, Final
+from typing import Final
 
 from crackerjack.cli.job_commands import job_or_last
 from crackerjack.container import Container, open_container
@@ -20,9 +20,6 @@ from crackerjack.events.subscription import Subscription
 from crackerjack.reports.safe_text import one_line
 from crackerjack.terminal.view import View, make_view
 from crackerjack.types import ExitCode, JobId, JobStatus
-
-if TYPE_CHECKING:
-    from crackerjack.client import State
 
 _TICK: Final = 0.1  # seconds between two looks at the clock while nothing happens
 _LOOK_FOR_LOST: Final = 2.0  # seconds between looks whether the job's process is gone
@@ -71,8 +68,7 @@ def _print_from_server(arguments: argparse.Namespace) -> int:
         raise UsageError("--url goes with --follow: it streams until the job ends")
 
     async def copy() -> None:
-        await _find_job(arguments, _say)
-        async for event in _streamed(arguments, arguments.since, _say_state):
+        async for event in _streamed(arguments, arguments.since, _say):
             _print_events([event])
 
     asyncio.run(copy())
@@ -116,7 +112,6 @@ async def _watch_server(arguments: argparse.Namespace, view: View) -> int:
     import asyncio
 
     shown = _Shown(view)
-    await _find_job(arguments, view.note)
 
     async def tick() -> None:
         while True:
@@ -125,7 +120,7 @@ async def _watch_server(arguments: argparse.Namespace, view: View) -> int:
 
     ticking = asyncio.create_task(tick())
     try:
-        async for event in _streamed(arguments, 0, lambda state: _note_state(view, state)):
+        async for event in _streamed(arguments, 0, view.note):
             shown.take([event])
     finally:
         ticking.cancel()
@@ -149,43 +144,26 @@ class _Shown:
         self._view.tick()
 
 
-async def _find_job(arguments: argparse.Namespace, say: Callable[[str], object]) -> None:
-    """Choose a job where none was named; say so when the server knows none of that name."""
-    from crackerjack.client import latest_job, snapshot
-
-    if not arguments.job:
-        arguments.job = latest_job(arguments.url, token=_token(arguments))
-        return
-    now = await snapshot(arguments.url, arguments.job, token=_token(arguments))
-    if now["status"] == JobStatus.WAITING:
-        say(f"{arguments.url} knows no job {arguments.job} yet; waiting for it to begin.")
-
-
-def _streamed(
-    arguments: argparse.Namespace, since: int, on_state: Callable[[State], object]
+async def _streamed(
+    arguments: argparse.Namespace, since: int, say: Callable[[str], object]
 ) -> AsyncIterator[WorkflowEvent]:
-    from crackerjack.client import stream
+    """The events of the job that was named, else of the server's latest; says what one waits for."""
+    from crackerjack.client import State, latest_job, snapshot, stream
 
-    return stream(arguments.url, arguments.job, since, token=_token(arguments), on_state=on_state)
+    url, token = arguments.url, arguments.token or os.environ.get("CRACKERJACK_TOKEN", "")
 
+    def say_state(state: State) -> None:
+        if not state.connected:
+            say(f"Connection lost ({state.reason}); coming back in {state.retry_in:.1f} s.")
 
-def _token(arguments: argparse.Namespace) -> str:
-    return arguments.token or os.environ.get("CRACKERJACK_TOKEN", "")
-
-
-def _note_state(view: View, state: State) -> None:
-    if not state.connected:
-        view.note(_sentence(state))
-
-
-def _say_state(state: State) -> None:
-    if not state.connected:
-        _say(_sentence(state))
+    if job := arguments.job:
+        if (await snapshot(url, job, token=token))["status"] == JobStatus.WAITING:
+            say(f"{url} knows no job {job} yet; waiting for it to begin.")
+    else:
+        job = latest_job(url, token=token)
+    async for event in stream(url, job, since, token=token, on_state=say_state):
+        yield event
 
 
 def _say(sentence: str) -> None:
     print(one_line(sentence), file=sys.stderr)
-
-
-def _sentence(state: State) -> str:
-    return f"Connection lost ({state.reason}); coming back in {state.retry_in:.1f} s."
