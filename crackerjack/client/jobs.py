@@ -10,10 +10,11 @@ from urllib.request import Request, urlopen
 import msgspec
 
 from crackerjack.client.address import http_address
+from crackerjack.client.problem import detail_of
 from crackerjack.decoding import json_decoder
 from crackerjack.errors import ServerRefused, ServerUnreachable, UsageError
 
-_SECONDS: Final = 15.0
+_TIMEOUT: Final = 15.0  # seconds
 
 
 class _Job(msgspec.Struct):
@@ -22,10 +23,6 @@ class _Job(msgspec.Struct):
 
 class _Jobs(msgspec.Struct):
     jobs: list[_Job]
-
-
-class _Problem(msgspec.Struct):
-    detail: str
 
 
 def latest_job(url: str, *, token: str = "") -> str:
@@ -44,7 +41,7 @@ def _jobs(url: str, query: str, token: str) -> list[_Job]:
     if token:
         request.add_header("Authorization", f"Bearer {token}")
     try:
-        with urlopen(request, timeout=_SECONDS) as answer:  # noqa: S310
+        with urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310
             return json_decoder(_Jobs).decode(answer.read()).jobs
     except HTTPError as error:
         with error:
@@ -55,6 +52,6 @@ def _jobs(url: str, query: str, token: str) -> list[_Job]:
 
 def _detail(error: HTTPError) -> str:
     try:
-        return json_decoder(_Problem).decode(error.read()).detail
-    except (OSError, msgspec.MsgspecError):
+        return detail_of(error.read(), error.reason)
+    except OSError:
         return error.reason

@@ -19,6 +19,7 @@ from websockets.exceptions import (
 )
 
 from crackerjack.client.address import websocket_address
+from crackerjack.client.problem import detail_of
 from crackerjack.decoding import json_decoder
 from crackerjack.errors import ServerRefused, ServerUnreachable, StreamBroken, UsageError
 from crackerjack.events.event import WorkflowEvent
@@ -33,7 +34,9 @@ _FINAL: Final = frozenset({1003, 1007, 1008, 1009, *range(4400, 4500)}) - {4408}
 """Close codes that say "don't come back"; 1012, 1013 and 4408 say "come back with `since`"."""
 _DELAYS: Final = (0.1, 10.0)
 """Seconds before coming back: first, and at most. Each failure doubles it."""
-_OPEN_SECONDS: Final = 15.0
+_OPEN_TIMEOUT: Final = 15.0  # seconds
+_UNREACHABLE: Final = (OSError, InvalidHandshake, EOFError)
+"""No connection, or a lost one, without a word from the server."""
 
 
 class State(NamedTuple):
@@ -68,7 +71,7 @@ async def stream(
         reason = ""
         try:
             # After a failure in small messages: of a large one that is cut off, nothing would be left.
-            async with follower.connect(batch=not failures) as socket:
+            async with follower.connection(batch=not failures) as socket:
                 on_state(State(connected=True, reason="", retry_in=0.0))
                 async for message in socket:
                     for event in follower.take(message):
@@ -84,10 +87,10 @@ async def stream(
         except InvalidStatus as error:
             follower.refused(error)
             reason = f"HTTP status {error.response.status_code}"
-        except (OSError, TimeoutError, InvalidHandshake, EOFError) as error:
-            if not follower.was_connected:
-                raise ServerUnreachable(url, str(error) or type(error).__name__) from None
+        except _UNREACHABLE as error:
             reason = str(error) or type(error).__name__
+            if not follower.was_connected:
+                raise ServerUnreachable(url, reason) from None
         if not follower.finished:
             delay = _delay(reason, failures)
             failures += 1
@@ -99,14 +102,14 @@ async def snapshot(url: str, job_id: str, *, token: str = "") -> dict[str, Any]:
     """What the job is now: the `data` of the message ``job_snapshot``. Raises as :func:`stream`."""
     follower = _Follower(url, job_id, None, (), token)
     try:
-        async with follower.connect(batch=False) as socket:
+        async with follower.connection(batch=False) as socket:
             message: dict[str, Any] = msgspec.json.decode(await socket.recv())
     except ConnectionClosed as closed:
         code, reason = (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (1006, "lost")
         raise ServerRefused(url, code, reason) from None
     except InvalidStatus as error:
-        raise ServerRefused(url, error.response.status_code, _words(error)) from None
-    except (OSError, TimeoutError, InvalidHandshake, EOFError) as error:
+        raise ServerRefused(url, error.response.status_code, _detail(error)) from None
+    except _UNREACHABLE as error:
         raise ServerUnreachable(url, str(error) or type(error).__name__) from None
     data: dict[str, Any] = message["data"]
     return data
@@ -127,7 +130,8 @@ class _Follower:
         self._token = token
         self._base = websocket_address(url)
 
-    def connect(self, *, batch: bool) -> connect:
+    def connection(self, *, batch: bool) -> connect:
+        """A connection from where the stream is, made when it is entered. Raises :exc:`UsageError`."""
         query: dict[str, object] = {"batch": int(batch)}
         if self._cursor is not None:
             query["since"] = self._cursor
@@ -140,7 +144,7 @@ class _Follower:
                 additional_headers=headers,
                 compression=None,
                 max_size=None,
-                open_timeout=_OPEN_SECONDS,
+                open_timeout=_OPEN_TIMEOUT,
             )
         except InvalidURI as error:
             raise UsageError(f"--url {self._url}: {error}") from None
@@ -173,7 +177,7 @@ class _Follower:
         """Take in an answer that is no WebSocket; raises :exc:`ServerRefused` unless it may pass."""
         status = error.response.status_code
         if status < 500 or not self.was_connected:
-            raise ServerRefused(self._url, status, _words(error)) from None
+            raise ServerRefused(self._url, status, _detail(error)) from None
 
 
 class _Message(msgspec.Struct):
@@ -183,12 +187,8 @@ class _Message(msgspec.Struct):
     seq: int = 0
 
 
-def _words(error: InvalidStatus) -> str:
-    try:
-        document = msgspec.json.decode(error.response.body or b"")
-        return str(document["detail"])
-    except (msgspec.DecodeError, KeyError, TypeError):
-        return error.response.reason_phrase
+def _detail(error: InvalidStatus) -> str:
+    return detail_of(error.response.body or b"", error.response.reason_phrase)
 
 
 def _delay(reason: str, failures: int) -> float:
