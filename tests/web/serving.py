@@ -84,6 +84,7 @@ def serving(
         text=True,
         cwd=cwd,
         env={**os.environ, **env},
+        start_new_session=True,  # so that a signal can be sent to all of it, and not to the tests
     )
     assert process.stderr is not None
     try:

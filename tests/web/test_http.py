@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -20,6 +22,7 @@ from crackerjack.types import JobId
 from crackerjack.web.server import listen
 from tests.web.contract import check_body
 from tests.web.serving import SECONDS, Served, Writer, decoded, serving
+from tests.web.waiting import wait_for
 
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="no curl here")
 STREAM = {"Accept": "text/event-stream"}
@@ -217,12 +220,9 @@ class TestStart:
         return project
 
     @pytest.fixture
-    def client(self, tmp_path: Path) -> Iterator[httpx.Client]:
-        with (
-            serving("--project-root", str(tmp_path)) as served,
-            served.client() as client,
-        ):
-            yield client
+    def server(self, tmp_path: Path) -> Iterator[Served]:
+        with serving("--project-root", str(tmp_path)) as served:
+            yield served
 
     def test_a_run_is_started_and_streams(self, client: httpx.Client, project: Path) -> None:
         options = {"hook": ["say"], "check": True, "timeout": 60}
@@ -237,19 +237,21 @@ class TestStart:
         again = client.post("/jobs", json=body)
         assert (again.status_code, again.json()["status"]) == (409, 409)
 
+    @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
     def test_a_run_outlives_the_server_that_started_it(
-        self, client: httpx.Client, project: Path, writer: Writer
+        self, client: httpx.Client, server: Served, project: Path, writer: Writer, how: int
     ) -> None:
-        slow = '[tool.crackerjack.hooks.say]\ncommand = ["sleep", "1"]\n'
-        (project / "pyproject.toml").write_text(slow)
+        waits = 'command = ["sh", "-c", "until [ -e ../go ]; do sleep 0.01; done"]'
+        (project / "pyproject.toml").write_text(f"[tool.crackerjack.hooks.say]\n{waits}\n")
         body = {"project": str(project), "options": {"hook": ["say"]}, "job_id": "long"}
         assert client.post("/jobs", json=body).status_code == 201
-        client.post("/jobs", json=body)
-        deadline = time.monotonic() + SECONDS
-        while writer.log.jobs()[0].terminal is None:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        assert writer.log.jobs()[0].terminal == "workflow_completed"
+        os.killpg(server.process.pid, how)  # as Ctrl-C does in a terminal
+        server.process.wait(SECONDS)
+        job_id = JobId("long")
+        assert writer.log.job(job_id).terminal is None
+        (project.parent / "go").touch()
+        wait_for(lambda: writer.log.job(job_id).terminal is not None)
+        assert writer.log.job(job_id).terminal == "workflow_completed"
 
     def test_cancel(self, client: httpx.Client, project: Path) -> None:
         slow = '[tool.crackerjack.hooks.say]\ncommand = ["sleep", "600"]\n'
