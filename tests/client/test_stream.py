@@ -9,13 +9,11 @@ import signal
 import socket
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import quote
 
-import httpx
 import pytest
 from websockets.sync.server import ServerConnection, serve
 
@@ -23,15 +21,9 @@ from crackerjack.client import State, snapshot, stream
 from crackerjack.errors import ServerRefused, ServerUnreachable, StreamBroken, UsageError
 from crackerjack.events.event import WorkflowEvent
 from tests.web.serving import SECONDS, Writer, serving
+from tests.web.waiting import wait_for
 
 CLIENT_JS = Path(__file__).parents[2] / "crackerjack" / "web" / "static" / "client.js"
-
-
-@pytest.fixture
-def writer() -> Iterator[Writer]:
-    writer = Writer()
-    yield writer
-    writer.close()
 
 
 def collected(url: str, job_id: str, since: int = 0, **options: object) -> list[WorkflowEvent]:
@@ -260,10 +252,6 @@ def test_breaking_off_closes_the_connection(writer: Writer) -> None:
 
     with serving() as server:
         assert asyncio.run(first(server.http)) == 1
-        deadline = time.monotonic() + SECONDS
-        while (
-            'stream="job",transport="websocket"} 0.0'
-            not in httpx.get(f"{server.http}/metrics").text
-        ):
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        gone = 'stream="job",transport="websocket"} 0.0'
+        with server.client() as http:
+            wait_for(lambda: gone in http.get("/metrics").text)

@@ -6,21 +6,14 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
 import pytest
 
 from tests.terminal.emulator import Terminal
 from tests.web.serving import SECONDS, Writer, serving
-
-
-@pytest.fixture
-def writer() -> Iterator[Writer]:
-    writer = Writer()
-    yield writer
-    writer.close()
+from tests.web.waiting import wait_for
 
 
 def crackerjack(*arguments: str) -> subprocess.CompletedProcess[str]:
@@ -72,7 +65,7 @@ class TestCommandLine:
             writer.publish(going, 1, text="it is going on")
             writer.end(over)
             with watching("--url", server.http) as (process, terminal):
-                until(lambda: "it is going on" in terminal.text())
+                wait_for(lambda: "it is going on" in terminal.text())
                 writer.end(going)
                 assert process.wait(SECONDS) == 0
             writer.end(writer.job("latest"))
@@ -117,13 +110,6 @@ def watching(*arguments: str) -> Iterator[tuple[subprocess.Popen[bytes], Termina
             process.wait()
 
 
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.01)
-
-
 @pytest.mark.parametrize("remote", [False, True])
 def test_a_terminal_shows_what_comes(writer: Writer, *, remote: bool) -> None:
     """What another process writes is on the screen as it comes; leaving leaves the job running."""
@@ -132,9 +118,9 @@ def test_a_terminal_shows_what_comes(writer: Writer, *, remote: bool) -> None:
     with ExitStack() as stack:
         server = [("--url", stack.enter_context(serving()).http)] if remote else [()]
         process, terminal = stack.enter_context(watching(job_id, *server[0]))
-        until(lambda: "the first finding" in terminal.text())
+        wait_for(lambda: "the first finding" in terminal.text())
         writer.publish(job_id, 2, text="the second finding")
-        until(lambda: "the second finding" in terminal.text())
+        wait_for(lambda: "the second finding" in terminal.text())
         process.send_signal(signal.SIGINT)
         assert process.wait(SECONDS) == 130
         assert "the job goes on" in terminal.text()

@@ -11,9 +11,8 @@ from tests.web.serving import Served, Writer, serving
 
 @pytest.fixture
 def writer() -> Iterator[Writer]:
-    writer = Writer()
-    yield writer
-    writer.close()
+    with Writer() as writer:
+        yield writer
 
 
 @pytest.fixture

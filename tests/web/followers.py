@@ -7,7 +7,6 @@ is dropped. The position to come back with is the number of events so far, since
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
@@ -19,6 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidMessage
 from crackerjack.client import stream
 from crackerjack.errors import ServerUnreachable
 from tests.web.serving import SECONDS, decoded
+from tests.web.waiting import until
 
 Got = list[bytes]
 """Every event that a client was given, as it was on the wire."""
@@ -144,10 +144,7 @@ class Following:
 
     async def all_have(self, count: int) -> None:
         """Wait until each client has so many events."""
-        deadline = time.monotonic() + SECONDS
-        while (least := min(map(len, self._got.values()))) < count:
-            assert time.monotonic() < deadline, f"one has only {least}"
-            await asyncio.sleep(_PAUSE)
+        await until(lambda: min(map(len, self._got.values())) >= count)
 
     def expect(self, log: list[bytes]) -> None:
         """Every client was given the whole log, each event once, in order, byte for byte."""

@@ -12,7 +12,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import msgspec
 from websockets.exceptions import ConnectionClosed
@@ -140,7 +140,14 @@ class Writer:
         """The job's log, each event as JSON."""
         return [event.to_json() for event in self.log.read(job_id, 0, 1_000_000)]
 
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
     def close(self) -> None:
+        """Commit what was published, and let go of the store."""
         self.bus.close()
         self.log.close()
 

@@ -6,7 +6,6 @@ import asyncio
 import logging
 import random
 import socket
-import time
 from pathlib import Path
 from typing import Final
 
@@ -19,6 +18,7 @@ from tests.web.followers import Following
 from tests.web.in_process import InProcess, in_process
 from tests.web.proxy import BadNetwork
 from tests.web.serving import SECONDS, Served, Writer, stalled_socket
+from tests.web.waiting import until, wait_for
 
 NEVER_RESET: Final = 1 << 40
 _ESTABLISHED: Final = "01"
@@ -66,14 +66,6 @@ def established(port: int) -> int:
     return sum(row[1].endswith(ours) and row[3] == _ESTABLISHED for row in rows)
 
 
-async def until(condition: object) -> None:
-    assert callable(condition)
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        await asyncio.sleep(0.01)
-
-
 async def vanish(server: InProcess, writer: Writer, *, while_data_waits: bool) -> None:
     """Connect through a network that falls silent, and wait until the server has let go."""
     job_id = writer.job()
@@ -114,11 +106,11 @@ class TestAClientThatVanishes:
     def test_it_says_something_and_takes_nothing(self, writer: Writer, last_words: bytes) -> None:
         job_id = writer.job()
         with in_process() as server, stalled_socket(server.port, job_id) as client:
-            asyncio.run(until(lambda: server.connections() == 1))
+            wait_for(lambda: server.connections() == 1)
             writer.publish(job_id, 3000, text="x" * 5000)
             client.sendall(last_words)
-            asyncio.run(until(lambda: server.connections() == 0))
-            asyncio.run(until(lambda: established(server.port) == 0))
+            wait_for(lambda: server.connections() == 0)
+            wait_for(lambda: established(server.port) == 0)
 
 
 @pytest.mark.parametrize("accept", ["text/event-stream", "application/json"])
@@ -140,5 +132,5 @@ def test_an_answer_that_nobody_takes(
         )
         assert client.recv(1) == b"H"
         assert established(server.port) == 1
-        asyncio.run(until(lambda: established(server.port) == 0))
+        wait_for(lambda: established(server.port) == 0)
     assert [one.message for one in caplog.records if one.levelno > logging.INFO] == []

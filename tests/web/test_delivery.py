@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 
@@ -15,20 +14,13 @@ from crackerjack.web.feed import Feeds
 from crackerjack.web.page import Selection
 from tests.web.in_process import FRAMING, STOCK, InProcess, in_process
 from tests.web.serving import SECONDS, Writer, decoded, received, stalled_socket
+from tests.web.waiting import wait_for
 
 
 @pytest.fixture(params=[FRAMING, STOCK], ids=["framed", "another server"])
 def server(request: pytest.FixtureRequest) -> Iterator[InProcess]:
     with in_process(protocol=request.param) as server:
         yield server
-
-
-def wait_for(condition: object) -> None:
-    assert callable(condition)
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.005)
 
 
 def take(connection: ClientConnection, last: int) -> list[int]:

@@ -13,8 +13,8 @@ import pytest
 from crackerjack.types import JobId
 from tests.web.in_process import FRAMING, STOCK, InProcess, in_process
 from tests.web.serving import SECONDS, Writer, decoded, received, stalled_socket
-from tests.web.test_delivery import wait_for
 from tests.web.test_frame_fuzz import HANDSHAKE
+from tests.web.waiting import wait_for
 
 
 @pytest.fixture(params=[FRAMING, STOCK], ids=["framed", "another server"])
@@ -31,13 +31,11 @@ def http(server: InProcess) -> Iterator[httpx.Client]:
 
 def run(count: int, text: str) -> list[bytes]:
     """A whole run of ``job123`` by a process of its own; its log."""
-    writer = Writer()
-    job_id = writer.job()
-    writer.publish(job_id, count, text=text)
-    writer.end(job_id)
-    log = writer.events(job_id)
-    writer.close()
-    return log
+    with Writer() as writer:
+        job_id = writer.job()
+        writer.publish(job_id, count, text=text)
+        writer.end(job_id)
+        return writer.events(job_id)
 
 
 def test_its_id_may_be_used_again(server: InProcess, http: httpx.Client, writer: Writer) -> None:

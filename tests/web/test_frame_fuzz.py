@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import socket
 import struct
-import time
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple, Self
 
@@ -16,6 +15,7 @@ from websockets.frames import Opcode
 
 from tests.web.in_process import FRAMING, STOCK, InProcess, in_process
 from tests.web.serving import SECONDS, Writer, decoded
+from tests.web.waiting import wait_for
 
 HANDSHAKE: Final = (
     b"GET /ws/progress/fuzz HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
@@ -152,10 +152,8 @@ def protocol(request: pytest.FixtureRequest) -> str:
 def inside(protocol: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
     with pytest.MonkeyPatch.context() as environment:
         environment.setenv("CRACKERJACK_STATE_DIR", str(tmp_path_factory.mktemp("state")))
-        writer = Writer()
-        job_id = writer.job("large")
-        writer.publish(job_id, 2000)
-        writer.close()
+        with Writer() as writer:
+            writer.publish(writer.job("large"), 2000)
         with in_process(protocol=protocol) as server:
             yield server
 
@@ -254,10 +252,7 @@ class Conversation:
 
 
 def nothing_is_left(server: InProcess, faults: Faults) -> None:
-    deadline = time.monotonic() + SECONDS
-    while server.connections():
-        assert time.monotonic() < deadline, "a connection was left behind"
-        time.sleep(0.002)
+    wait_for(lambda: server.connections() == 0)
     said, faults.said = faults.said, []
     assert said == []
 

@@ -23,6 +23,7 @@ from crackerjack.events.log import JobEntry
 from crackerjack.types import JobId
 from tests.web.followers import Following
 from tests.web.serving import SECONDS, Writer, serving
+from tests.web.waiting import until
 
 LOST_WITHIN: Final = 15.0
 """Seconds after which a killed run must have ended for its clients, and its processes too."""
@@ -129,16 +130,16 @@ class Run:
 
     async def kill(self, log: Writer, after: float) -> None:
         """Kill it some time after the job has begun, and wait for what others make of that."""
-        await within(SECONDS, lambda: entry_of(log, self.job_id) is not None)
+        await until(lambda: entry_of(log, self.job_id) is not None)
         await asyncio.sleep(after)
         self.processes_when_killed = len(self.processes())
         self.killed_at = time.time()
         self._process.kill()
-        await within(LOST_WITHIN, lambda: self.ended(log))
+        await until(lambda: self.ended(log), LOST_WITHIN)
 
     async def wait(self, log: Writer) -> None:
         """Wait until it has ended by itself."""
-        await within(SECONDS, lambda: self._process.poll() is not None and self.ended(log))
+        await until(lambda: self._process.poll() is not None and self.ended(log))
 
     def ended(self, log: Writer) -> bool:
         """Whether the log says so, and nothing of it lives."""
@@ -181,14 +182,6 @@ def entry_of(log: Writer, job_id: JobId) -> JobEntry | None:
         return log.log.job(job_id)
     except UnknownJob:
         return None
-
-
-async def within(seconds: float, condition: object) -> None:
-    assert callable(condition)
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        await asyncio.sleep(0.01)
 
 
 async def one_round(

@@ -44,15 +44,12 @@ def api(tmp_path_factory: pytest.TempPathFactory) -> Iterator[InProcess]:
     """A server that may start runs nowhere, and a store with jobs in every state."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("CRACKERJACK_STATE_DIR", str(tmp_path_factory.mktemp("state")))
-        writer = Writer()
-        try:
+        with Writer() as writer:
             for name, count in (("ended", 30), ("running", 12), ("queued", 0)):
                 writer.publish(writer.job(name), count)
             writer.end(JobId("ended"))
             with in_process() as server:
                 yield server
-        finally:
-            writer.close()
 
 
 def test_it_is_an_openapi_document() -> None:

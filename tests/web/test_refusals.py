@@ -18,6 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from crackerjack.web.admission import Admission
 from tests.web.in_process import InProcess, in_process
 from tests.web.serving import SECONDS, Served, Writer, decoded, received, serving, stalled_socket
+from tests.web.waiting import wait_for
 
 TOKEN = "open-sesame-7"
 
@@ -252,7 +253,4 @@ def test_no_frames_harm_the_server(inside: InProcess, frames: list[bytes]) -> No
             pass  # the server's right, after such frames
     with inside.connect("/ws/progress/alive") as connection:
         assert decoded(connection.recv(SECONDS))["event_type"] == "job_snapshot"
-    deadline = time.monotonic() + SECONDS
-    while inside.connections():
-        assert time.monotonic() < deadline
-        time.sleep(0.005)
+    wait_for(lambda: inside.connections() == 0)

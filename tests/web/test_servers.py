@@ -24,6 +24,7 @@ from crackerjack.web.event_bridge import POLL_SECONDS
 from tests.web.followers import Following
 from tests.web.in_process import FRAMING, STOCK, InProcess, in_process
 from tests.web.serving import SECONDS, Served, Writer, decoded, received, serving
+from tests.web.waiting import wait_for
 
 _RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER for no time: closing sends RST
 
@@ -199,10 +200,3 @@ def test_nobody_is_left_of_clients_that_come_and_go(
         wait_for(lambda: (server.connections(), server.jobs_with_clients()) == (0, []))
     assert [m for m in messages if b"stream_position" not in m] == writer.events(job_id)
     assert [one.getMessage() for one in caplog.records if one.levelno >= logging.ERROR] == []
-
-
-def wait_for(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.005)
