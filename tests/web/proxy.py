@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Final
 
-_RESET: Final = struct.pack("ii", 1, 0)
+RESET: Final = struct.pack("ii", 1, 0)
 """SO_LINGER for no time: closing sends RST, and what waits is thrown away."""
 _BUFFER: Final = 2048  # bytes that the proxy takes without passing them on
 _IN_HANDSHAKE: Final = 300  # bytes
@@ -114,5 +114,5 @@ class BadNetwork:
 
 def reset(end: asyncio.StreamWriter) -> None:
     """Close a connection with RST."""
-    end.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+    end.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     end.transport.abort()

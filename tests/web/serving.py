@@ -28,7 +28,7 @@ from crackerjack.events.payload import (
     WorkflowEnded,
 )
 from crackerjack.events.sqlite_log import SqliteEventLog
-from crackerjack.jobs.process_identity import this_process
+from crackerjack.jobs.process_identity import identity_of, this_process
 from crackerjack.types import JobId
 from tests.web.contract import CheckedClient, CheckedConnection
 
@@ -107,15 +107,17 @@ class Writer:
         self.log = SqliteEventLog(path)
         self.bus = WorkflowEventBus(self.log, Hub(), owner=self.owner)
 
-    def job(self, name: str = "job123", *, project: str = "/project") -> JobId:
-        """Create a job."""
+    def job(
+        self, name: str = "job123", *, project: str = "/project", owner: str | None = None
+    ) -> JobId:
+        """Create a job; that of another process has another `owner`."""
         job_id = JobId(name)
         header = JobHeader(
             job_id=job_id,
             project=project,
             workflow="standard",
             created=time.time(),
-            owner=self.owner,
+            owner=owner or self.owner,
         )
         self.log.create_job(header, time.time() + 3600)
         return job_id
@@ -152,6 +154,14 @@ class Writer:
         self.log.close()
 
 
+def ended_process() -> str:
+    """The identity of a process that is gone, to be the owner of jobs that are lost."""
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as process:
+        identity = identity_of(process.pid)
+    assert identity is not None
+    return identity
+
+
 def received(connection: ClientConnection) -> tuple[list[bytes], int, str]:
     """Every message until the server closes; the close code and reason."""
     messages: list[bytes] = []
@@ -164,15 +174,20 @@ def received(connection: ClientConnection) -> tuple[list[bytes], int, str]:
             return messages, closed.rcvd.code, closed.rcvd.reason
 
 
+def handshake(path: str, host: str = "localhost") -> bytes:
+    """What a WebSocket client asks with: for tests that go on as no library would."""
+    return (
+        f"GET {path} HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\n"
+        "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    ).encode()
+
+
 def stalled_socket(port: int, job_id: JobId) -> socket.socket:
     """A client that shakes hands and then reads nothing."""
     client = socket.create_connection(("127.0.0.1", port))
     client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-    client.sendall(
-        f"GET /ws/progress/{job_id}?since=0 HTTP/1.1\r\nHost: 127.0.0.1\r\n"
-        "Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
-    )
+    client.sendall(handshake(f"/ws/progress/{job_id}?since=0"))
     assert client.recv(1).startswith(b"H")
     return client
 

@@ -12,8 +12,7 @@ import pytest
 
 from crackerjack.types import JobId
 from tests.web.in_process import FRAMING, STOCK, InProcess, in_process
-from tests.web.serving import SECONDS, Writer, decoded, received, stalled_socket
-from tests.web.test_frame_fuzz import HANDSHAKE
+from tests.web.serving import SECONDS, Writer, decoded, handshake, received, stalled_socket
 from tests.web.waiting import wait_for
 
 
@@ -74,7 +73,7 @@ def test_who_still_reads_it_is_told(server: InProcess, writer: Writer) -> None:
     end = struct.pack("!H", 4404) + b"the job was forgotten"
     # It reads nothing for now, and all that the system keeps for it is less than what there is.
     with socket.create_connection(("127.0.0.1", server.port), SECONDS) as client:
-        client.sendall(HANDSHAKE.replace(b"fuzz", b"job123?since=0"))
+        client.sendall(handshake("/ws/progress/job123?since=0"))
         wait_for(lambda: server.connections() == 1)
         writer.end(job_id)
         assert writer.log.delete_jobs([job_id]) == 1

@@ -14,14 +14,10 @@ from hypothesis import strategies as st
 from websockets.frames import Opcode
 
 from tests.web.in_process import FRAMING, STOCK, InProcess, in_process
-from tests.web.serving import SECONDS, Writer, decoded
+from tests.web.proxy import RESET
+from tests.web.serving import SECONDS, Writer, decoded, handshake
 from tests.web.waiting import wait_for
 
-HANDSHAKE: Final = (
-    b"GET /ws/progress/fuzz HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
-    b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-    b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-)
 LARGEST: Final = 64 * 1024
 PROTOCOL_ERROR, NO_CODE, NOT_UTF8, NONSENSE, TOO_LARGE = 1002, 1005, 1007, 1008, 1009
 
@@ -186,7 +182,7 @@ class Conversation:
     def __init__(self, server: InProcess) -> None:
         self._socket = socket.create_connection(("127.0.0.1", server.port), SECONDS)
         self._socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._socket.sendall(HANDSHAKE)
+        self._socket.sendall(handshake("/ws/progress/fuzz"))
         self._waiting = b""
         self.reset = False
         """Whether the server closed without reading all: what it said may be lost then."""
@@ -325,8 +321,8 @@ def test_a_client_that_is_gone_before_it_is_answered(
     """It resets the connection as soon as it has asked."""
     for _ in range(50):
         with socket.create_connection(("127.0.0.1", inside.port), SECONDS) as client:
-            client.sendall(HANDSHAKE.replace(b"/ws/progress/fuzz", path.encode()))
-            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.sendall(handshake(path))
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
     with inside.connect("/ws/progress/alive") as connection:
         connection.recv(SECONDS)
     nothing_is_left(inside, faults)

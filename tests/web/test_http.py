@@ -16,12 +16,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from crackerjack.events.log import JobHeader
-from crackerjack.jobs.process_identity import identity_of
 from crackerjack.types import JobId
 from crackerjack.web.server import listen
 from tests.web.contract import check_body
-from tests.web.serving import SECONDS, Served, Writer, decoded, serving
+from tests.web.serving import SECONDS, Served, Writer, decoded, ended_process, serving
 from tests.web.waiting import wait_for
 
 needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="no curl here")
@@ -412,14 +410,6 @@ def test_a_port_that_is_taken(server: Served) -> None:
 
 
 def test_the_run_of_a_killed_process_is_ended(client: httpx.Client, writer: Writer) -> None:
-    sleeper = subprocess.Popen(["sleep", "600"])
-    owner = identity_of(sleeper.pid)
-    assert owner is not None
-    header = JobHeader(
-        job_id=JobId("lost"), project="/p", workflow="standard", created=time.time(), owner=owner
-    )
-    writer.log.create_job(header, time.time() + 10)
-    sleeper.kill()
-    sleeper.wait()
+    writer.job("lost", owner=ended_process())
     events = events_of(client.get("/jobs/lost/events", headers=STREAM).text)
     assert decoded(events[-1])["data"]["reason"] == "runner_lost"

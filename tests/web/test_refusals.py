@@ -17,7 +17,16 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 
 from crackerjack.web.admission import Admission
 from tests.web.in_process import InProcess, in_process
-from tests.web.serving import SECONDS, Served, Writer, decoded, received, serving, stalled_socket
+from tests.web.serving import (
+    SECONDS,
+    Served,
+    Writer,
+    decoded,
+    handshake,
+    received,
+    serving,
+    stalled_socket,
+)
 from tests.web.waiting import wait_for
 
 TOKEN = "open-sesame-7"
@@ -62,11 +71,7 @@ def test_our_own_origin_and_none(server: Served) -> None:
 @pytest.mark.parametrize("host", ["evil.example", "localhost.evil.example:8675", ""])
 def test_a_name_that_was_bound_to_our_address(server: Served, host: str) -> None:
     with socket.create_connection(("127.0.0.1", server.port)) as client:
-        client.sendall(
-            f"GET /ws/progress/job123 HTTP/1.1\r\nHost: {host}\r\nUpgrade: websocket\r\n"
-            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n".encode()
-        )
+        client.sendall(handshake("/ws/progress/job123", host))
         assert b" 403 " in client.recv(4096).split(b"\r\n")[0]
 
 
@@ -238,11 +243,7 @@ FRAMES = st.one_of(
 @given(st.lists(FRAMES, max_size=5))
 def test_no_frames_harm_the_server(inside: InProcess, frames: list[bytes]) -> None:
     with socket.create_connection(("127.0.0.1", inside.port), SECONDS) as client:
-        client.sendall(
-            b"GET /ws/progress/fuzz HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
-            b"Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            b"Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        )
+        client.sendall(handshake("/ws/progress/fuzz"))
         assert b" 101 " in client.recv(100)
         try:
             client.sendall(b"".join(frames))

@@ -7,8 +7,6 @@ import logging
 import os
 import random
 import socket
-import struct
-import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -17,16 +15,21 @@ from typing import Final
 
 import pytest
 
-from crackerjack.events.log import JobHeader
-from crackerjack.jobs.process_identity import identity_of
-from crackerjack.types import JobId
 from crackerjack.web.event_bridge import POLL_SECONDS
 from tests.web.followers import Following
 from tests.web.in_process import FRAMING, STOCK, InProcess, in_process
-from tests.web.serving import SECONDS, Served, Writer, decoded, received, serving
+from tests.web.proxy import RESET
+from tests.web.serving import (
+    SECONDS,
+    Served,
+    Writer,
+    decoded,
+    ended_process,
+    handshake,
+    received,
+    serving,
+)
 from tests.web.waiting import wait_for
-
-_RESET: Final = struct.pack("ii", 1, 0)  # SO_LINGER for no time: closing sends RST
 
 
 @pytest.fixture
@@ -60,19 +63,8 @@ class TestTwoServers:
     def test_a_job_whose_process_is_gone_ends_once(
         self, servers: tuple[Served, Served], writer: Writer
     ) -> None:
-        jobs = [JobId(f"lost-{number}") for number in range(50)]
-        with subprocess.Popen(["cat"], stdin=subprocess.PIPE) as process:
-            owner = identity_of(process.pid)
-            assert owner is not None
-            for job_id in jobs:
-                header = JobHeader(
-                    job_id=job_id,
-                    project="/project",
-                    workflow="standard",
-                    created=time.time(),
-                    owner=owner,
-                )
-                writer.log.create_job(header, time.time() + 3600)
+        owner = ended_process()
+        jobs = [writer.job(f"lost-{number}", owner=owner) for number in range(50)]
         with ExitStack() as stack:
             clients = [
                 stack.enter_context(server.connect(f"/ws/progress/{job_id}?since=0"))
@@ -105,11 +97,7 @@ class Visitor:
     """A client that says and does what it likes, without a library that would do it right."""
 
     def __init__(self, server: InProcess, path: str) -> None:
-        self._request = (
-            f"GET {path} HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\n"
-            "Connection: Upgrade\r\nSec-WebSocket-Version: 13\r\n"
-            "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        ).encode()
+        self._request = handshake(path)
         self._socket = socket.create_connection(("127.0.0.1", server.port), SECONDS)
 
     def says_nothing(self) -> None: ...
@@ -142,7 +130,7 @@ class Visitor:
 
     def goes(self, *, with_reset: bool = False) -> None:
         if with_reset and self._socket.fileno() >= 0:
-            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
         self._socket.close()
 
 
