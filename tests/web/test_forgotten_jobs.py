@@ -24,7 +24,7 @@ def server(request: pytest.FixtureRequest) -> Iterator[InProcess]:
 
 @pytest.fixture
 def http(server: InProcess) -> Iterator[httpx.Client]:
-    with httpx.Client(base_url=f"http://127.0.0.1:{server.port}", timeout=SECONDS) as client:
+    with server.client() as client:
         yield client
 
 
