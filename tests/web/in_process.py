@@ -5,70 +5,81 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import uvicorn
-from starlette.applications import Starlette
+from starlette.types import ASGIApp
 from websockets.sync.client import ClientConnection
 
 from crackerjack.container import open_container
-from crackerjack.server_container import open_web
+from crackerjack.server_container import Web, open_web
 from crackerjack.types import JobId
 from crackerjack.web.admission import Admission
 from crackerjack.web.connection import Limits
-from crackerjack.web.event_bridge import EventBusWebSocketBridge
 from crackerjack.web.server import listen
 from crackerjack.web.websocket_handler import LARGEST_FROM_CLIENT
-from tests.web.contract import CheckedClient
-from tests.web.serving import SECONDS, checked_connection
+from tests.web.serving import SECONDS, Server
+
+T = TypeVar("T")
 
 FRAMING = "crackerjack.web.frames:FramingProtocol"
 STOCK = "websockets-sansio"
 """uvicorn's own protocol: what any ASGI server offers."""
 
 
-class InProcess:
+@contextmanager
+def on_a_thread(
+    app: ASGIApp, protocol: str, **settings: Any
+) -> Iterator[tuple[int, asyncio.AbstractEventLoop]]:
+    """Serve any application with uvicorn while the block runs; gives the port and the event loop."""
+    loop: Future[asyncio.AbstractEventLoop] = Future()
+    with listen("127.0.0.1", 0) as listener:
+        server = uvicorn.Server(uvicorn.Config(app, ws=protocol, log_config=None, **settings))
+
+        async def run() -> None:
+            loop.set_result(asyncio.get_running_loop())
+            await server.serve(sockets=[listener])
+
+        thread = threading.Thread(target=lambda: asyncio.run(run()))
+        thread.start()
+        try:
+            yield listener.getsockname()[1], loop.result(SECONDS)
+        finally:
+            server.should_exit = True
+            thread.join(SECONDS)
+
+
+class InProcess(Server):
     """A server in this process."""
 
-    def __init__(
-        self,
-        port: int,
-        app: Starlette,
-        bridge: EventBusWebSocketBridge,
-        loop: asyncio.AbstractEventLoop,
-    ) -> None:
-        self.port = port
-        self.http = f"http://127.0.0.1:{port}"
-        self.app = app
-        self._bridge = bridge
+    def __init__(self, port: int, web: Web, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(port)
+        self.app = web.app
+        self._bridge = web.bridge
         self._loop = loop
 
     def connect(self, path: str, **options: Any) -> ClientConnection:
-        """Open a WebSocket."""
-        url = f"ws://127.0.0.1:{self.port}{path}"
-        return checked_connection(url, compression=None, **options)
-
-    def client(self, **options: Any) -> CheckedClient:
-        """An HTTP client, to be closed."""
-        return CheckedClient(base_url=self.http, timeout=SECONDS, **options)
+        # uvicorn's own protocol would compress, which takes long and is not what is tested.
+        return super().connect(path, compression=None, **options)
 
     def connections(self) -> int:
         """How many clients are registered."""
-
-        async def count() -> int:
-            return self._bridge.get_active_connections()
-
-        return asyncio.run_coroutine_threadsafe(count(), self._loop).result(SECONDS)
+        return self._ask(self._bridge.get_active_connections)
 
     def jobs_with_clients(self) -> list[JobId]:
         """The jobs of which a client is registered."""
+        return self._ask(self._bridge.get_jobs_with_clients)
 
-        async def jobs() -> list[JobId]:
-            return self._bridge.get_jobs_with_clients()
+    def _ask(self, question: Callable[[], T]) -> T:
+        """The answer of what belongs to the event loop's thread."""
 
-        return asyncio.run_coroutine_threadsafe(jobs(), self._loop).result(SECONDS)
+        async def answer() -> T:
+            return question()
+
+        return asyncio.run_coroutine_threadsafe(answer(), self._loop).result(SECONDS)
 
 
 @contextmanager
@@ -83,35 +94,17 @@ def in_process(
 
     A WebSocket client has `ping_seconds` to answer a ping, which it gets as often.
     """
-    ready = threading.Event()
-    loops: list[asyncio.AbstractEventLoop] = []
     with (
         open_container(os.environ) as container,
-        listen("127.0.0.1", 0) as listener,
         open_web(container, admission, limits=limits) as web,
-    ):
-        config = uvicorn.Config(
+        on_a_thread(
             web.app,
-            ws=protocol,
+            protocol,
             http="crackerjack.web.http_protocol:HttpProtocol",
             ws_max_size=LARGEST_FROM_CLIENT,
             ws_ping_interval=ping_seconds,
             ws_ping_timeout=ping_seconds,
             lifespan="on",
-            log_config=None,
-        )
-        server = uvicorn.Server(config)
-
-        async def run() -> None:
-            loops.append(asyncio.get_running_loop())
-            ready.set()
-            await server.serve(sockets=[listener])
-
-        thread = threading.Thread(target=lambda: asyncio.run(run()))
-        thread.start()
-        assert ready.wait(SECONDS)
-        try:
-            yield InProcess(listener.getsockname()[1], web.app, web.bridge, loops[0])
-        finally:
-            server.should_exit = True
-            thread.join(SECONDS)
+        ) as (port, loop),
+    ):
+        yield InProcess(port, web, loop)

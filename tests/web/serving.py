@@ -37,35 +37,37 @@ SECONDS: Final = 30.0
 STEP: Final = "run_fast_hooks_001"
 
 
-def checked_connection(url: str, **options: Any) -> ClientConnection:
-    """Open a WebSocket on which every message is as the AsyncAPI document says."""
-    connection: ClientConnection = connect(
-        url,
-        open_timeout=SECONDS,
-        max_size=None,
-        max_queue=None,
-        create_connection=CheckedConnection,
-        **options,
-    )
-    return connection
+class Server:
+    """A server on this machine, and clients of it that take only what the documents describe."""
 
-
-class Served:
-    """A running ``crackerjack serve``."""
-
-    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
-        self.process = process
+    def __init__(self, port: int, path: str = "") -> None:
         self.port = port
-        self.http = f"http://127.0.0.1:{port}"
-        self.ws = f"ws://127.0.0.1:{port}"
+        self.http = f"http://127.0.0.1:{port}{path}"
+        self.ws = f"ws://127.0.0.1:{port}{path}"
 
     def connect(self, path: str, **options: Any) -> ClientConnection:
         """Open a WebSocket."""
-        return checked_connection(self.ws + path, **options)
+        connection: ClientConnection = connect(
+            self.ws + path,
+            open_timeout=SECONDS,
+            max_size=None,
+            max_queue=None,
+            create_connection=CheckedConnection,
+            **options,
+        )
+        return connection
 
     def client(self, **options: Any) -> CheckedClient:
         """An HTTP client, to be closed."""
         return CheckedClient(base_url=self.http, timeout=SECONDS, **options)
+
+
+class Served(Server):
+    """A running ``crackerjack serve``."""
+
+    def __init__(self, process: subprocess.Popen[str], port: int) -> None:
+        super().__init__(port)
+        self.process = process
 
     def stop(self, number: int = signal.SIGTERM) -> int:
         """Send a signal and wait for the end; returns the exit code."""

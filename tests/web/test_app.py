@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
-import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import pytest
-import uvicorn
-from starlette.types import ASGIApp
 from websockets.exceptions import InvalidStatus
 
 from crackerjack.container import Container, open_container
@@ -19,25 +14,9 @@ from crackerjack.web.admission import Admission
 from crackerjack.web.app import create_websocket_app
 from crackerjack.web.feed import Feeds
 from crackerjack.web.metrics import Metrics
-from crackerjack.web.server import listen
 from tests.test_docs import ROOT, blocks
-from tests.web.contract import CheckedClient
-from tests.web.in_process import FRAMING, STOCK
-from tests.web.serving import SECONDS, Writer, checked_connection, received
-
-
-@contextmanager
-def running(app: ASGIApp, protocol: str = STOCK) -> Iterator[int]:
-    """Serve it; gives the port."""
-    with listen("127.0.0.1", 0) as listener:
-        server = uvicorn.Server(uvicorn.Config(app, ws=protocol, log_config=None))
-        thread = threading.Thread(target=lambda: asyncio.run(server.serve(sockets=[listener])))
-        thread.start()
-        try:
-            yield listener.getsockname()[1]
-        finally:
-            server.should_exit = True
-            thread.join(SECONDS)
+from tests.web.in_process import FRAMING, STOCK, on_a_thread
+from tests.web.serving import Server, Writer, received
 
 
 @pytest.fixture
@@ -55,14 +34,14 @@ def test_mounted_as_documented(writer: Writer, protocol: str) -> None:
     exec(code, theirs)
     token = {"Authorization": "Bearer ..."}
     with (
-        running(theirs["app"], protocol) as port,
-        CheckedClient(base_url=f"http://127.0.0.1:{port}/quality") as http,
+        on_a_thread(theirs["app"], protocol) as (port, _),
+        (server := Server(port, "/quality")).client() as http,
     ):
         path = f"/jobs/{job_id}/events"
         assert http.get(path).status_code == 401
         assert http.get(path, headers=token).json()["next"] == 2
-        url = f"ws://127.0.0.1:{port}/quality/ws/progress/{job_id}?since=0"
-        with checked_connection(url, additional_headers=token) as client:
+        path = f"/ws/progress/{job_id}?since=0"
+        with server.connect(path, additional_headers=token) as client:
             writer.publish(job_id, 3)
             writer.end(job_id)
             messages, closed, _ = received(client)
@@ -80,7 +59,7 @@ def test_without_a_bridge_there_is_all_but_the_stream(container: Container, writ
         admission=Admission(),
         metrics=Metrics(),
     )
-    with running(app) as port, CheckedClient(base_url=f"http://127.0.0.1:{port}") as client:
+    with on_a_thread(app, STOCK) as (port, _), (server := Server(port)).client() as client:
         assert client.get(f"/jobs/{job_id}").json()["seq"] == 2
         page = client.get(f"/jobs/{job_id}/events", params={"wait": 60}).json()
         assert [event["seq"] for event in page["events"]] == [1, 2]
@@ -96,7 +75,7 @@ def test_without_a_bridge_there_is_all_but_the_stream(container: Container, writ
         for path in (f"/ws/progress/{job_id}", "/ws/events"):
             with (
                 pytest.raises(InvalidStatus) as refused,
-                checked_connection(f"ws://127.0.0.1:{port}{path}"),
+                server.connect(path),
             ):
                 pass
             assert refused.value.response.status_code == 503

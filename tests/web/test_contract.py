@@ -12,7 +12,7 @@ import pytest
 from websockets.sync.server import ServerConnection, serve
 
 from tests.web.contract import PROBLEM, CheckedClient
-from tests.web.serving import SECONDS, checked_connection
+from tests.web.serving import SECONDS, Server
 
 HERE = Path(__file__).parent
 OTHER_WAYS = re.compile(
@@ -29,9 +29,7 @@ PAST = {
 
 def test_there_is_no_other_way_in() -> None:
     past = {path.name for path in HERE.glob("*.py") if OTHER_WAYS.search(path.read_text())}
-    assert past - PAST == {"serving.py"}, (
-        "use Served.client, Served.connect, InProcess.connect, ..."
-    )
+    assert past - PAST == {"serving.py"}, "use Server.client and Server.connect"
 
 
 def answering(status: int = 200, **content: object) -> CheckedClient:
@@ -107,7 +105,7 @@ def test_messages_that_are_not_as_described_are_noticed() -> None:
         thread.start()
         port = server.socket.getsockname()[1]
         with (
-            checked_connection(f"ws://127.0.0.1:{port}/ws/progress/job123") as connection,
+            Server(port).connect("/ws/progress/job123") as connection,
             pytest.raises(AssertionError, match="pong"),
         ):
             connection.recv(SECONDS)
