@@ -14,7 +14,7 @@ from asyncio import Transport
 from http import HTTPStatus
 from typing import Final
 
-from starlette.types import Scope
+from starlette.types import Message, Scope
 from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
 from websockets.frames import Frame
 from websockets.http11 import Request
@@ -95,6 +95,15 @@ class FramingProtocol(WebSocketsSansIOProtocol):
                 self.handle_parser_exception()
                 return
         super().send_receive_event_to_app()
+
+    async def send(self, message: Message) -> None:  # type: ignore[override]
+        """What uvicorn does; that a refusal with an answer of its own is over, it does not notice.
+
+        It would write an error to the log for each client that is sent away.
+        """
+        await super().send(message)  # type: ignore[arg-type]
+        if message["type"] == "websocket.http.response.body" and self.close_sent:
+            self.handshake_complete = True
 
     def close_now(self, code: int, reason: str) -> None:
         """What the message ``websocket.close`` does, for a client that may not read."""

@@ -110,6 +110,22 @@ class TestToken:
             assert TOKEN not in served.process.stderr.read()
 
 
+def test_who_is_sent_away_leaves_nothing_in_the_log() -> None:
+    """Else anybody who may not come in could fill it."""
+    path = "/ws/progress/job123"
+    bearer = {"Authorization": f"Bearer {TOKEN}"}
+    with serving(CRACKERJACK_TOKEN=TOKEN) as served:
+        assert status_of(served, path) == 401
+        assert (
+            status_of(served, path, additional_headers={**bearer, "Origin": "https://evil.example"})
+            == 403
+        )
+        assert status_of(served, "/ws/nothing", additional_headers=bearer) == 403
+        served.process.terminate()
+        assert served.process.stderr is not None
+        assert served.process.stderr.read() == ""
+
+
 class TestWhatClientsSay:
     def test_ping(self, server: Served) -> None:
         with server.connect("/ws/progress/job123") as connection:
