@@ -41,14 +41,14 @@ TESTS = "run_test_workflow_001"
 CONFIG = "run_configuration_001"
 _STEPS = (
     PlannedStep(step_id=CONFIG, action="run_configuration"),
-    PlannedStep(step_id=FAST, action="run_fast_hooks", needs=("config",)),
-    PlannedStep(step_id=CLEANING, action="run_code_cleaning", needs=("config",)),
+    PlannedStep(step_id=FAST, action="run_fast_hooks", needs=(CONFIG,)),
+    PlannedStep(step_id=CLEANING, action="run_code_cleaning", needs=(CONFIG,)),
     PlannedStep(
         step_id=COMPREHENSIVE,
         action="run_comprehensive_hooks",
-        needs=("config", "fast", "cleaning"),
+        needs=(CONFIG, FAST, CLEANING),
     ),
-    PlannedStep(step_id=TESTS, action="run_test_workflow", needs=("config", "fast", "cleaning")),
+    PlannedStep(step_id=TESTS, action="run_test_workflow", needs=(CONFIG, FAST, CLEANING)),
 )
 
 

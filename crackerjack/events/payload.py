@@ -89,6 +89,7 @@ class PlannedStep(msgspec.Struct, frozen=True, kw_only=True):
     step_id: str
     action: str
     needs: tuple[str, ...] = ()
+    """The ids of the steps that write to the project no more when it begins; some may still look."""
 
 
 class SessionInitializing(Payload, frozen=True, kw_only=True):

@@ -190,7 +190,7 @@ def _step() -> Schema:
     return record(
         step_id=_STEP_ID,
         action=string(),
-        needs=array(string()),
+        needs=array(_STEP_ID),
         status=one_of(*StepStatus),
         started=maybe(TIME),
         duration=maybe(SECONDS),

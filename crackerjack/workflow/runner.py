@@ -86,13 +86,19 @@ class WorkflowRunner:
 
     def _work(self) -> None:
         run = self._run
+        # Names are the configuration's; in the events a step has its id alone.
+        ids = {step.name: step.step_id for step in run.workflow.steps}
         run.publish(EventType.WORKFLOW_SESSION_READY, SessionReady())
         run.publish(
             EventType.WORKFLOW_STARTED,
             WorkflowStarted(
                 workflow=run.workflow.key,
                 steps=tuple(
-                    PlannedStep(step_id=step.step_id, action=step.action, needs=step.needs)
+                    PlannedStep(
+                        step_id=step.step_id,
+                        action=step.action,
+                        needs=tuple(ids[name] for name in step.needs),
+                    )
                     for step in run.workflow.steps
                 ),
                 options=run.options.how_much(run.config),

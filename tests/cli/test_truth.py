@@ -249,3 +249,26 @@ def test_a_fix_that_a_later_step_takes_back_is_no_success(
     assert (project.root / "word.txt").read_text() == "no\n"
     assert ran.result_of("yes")["status"] == "failed"
     assert ran.exit_code == 1
+
+
+def test_what_a_step_needs_are_steps_of_the_same_plan(
+    crackerjack: CommandLine, project: Project
+) -> None:
+    """By their ids: the names that the configuration has for them are in no event."""
+    project.configure(
+        "[tool.crackerjack.workflows.own]\nsteps = [\n"
+        '  {action = "run_fast_hooks", name = "early"},\n'
+        '  {action = "run_fast_hooks", name = "late", needs = ["early"]},\n]\n'
+    )
+    plans = [
+        event["data"]["steps"]
+        for workflow in ((), ("--workflow", "own"))
+        for event in crackerjack(*workflow, "--json").events
+        if event["event_type"] == "workflow_started"
+    ]
+    for plan in plans:
+        earlier: set[str] = set()
+        for step in plan:
+            assert set(step["needs"]) <= earlier
+            earlier.add(step["step_id"])
+    assert plans[1][2]["needs"] == ["run_configuration_001", "run_fast_hooks_001"]
