@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Final
 
 from crackerjack.errors import JobEnded, StoreUnavailable, UnknownJob
-from crackerjack.events.event import draft
+from crackerjack.events.event import WorkflowEvent, draft
 from crackerjack.events.log import EventLog, JobEntry
 from crackerjack.events.payload import EventType, WorkflowEnded
 from crackerjack.jobs.process_identity import is_alive
+from crackerjack.jobs.snapshot import fold
+from crackerjack.jobs.states import FAILING
 from crackerjack.types import ExitCode, JobId
 
 LEASE_SECONDS: Final = 10.0
@@ -23,6 +25,8 @@ _RENEW_EVERY: Final = 3.0
 
 _LOOK_EVERY: Final = 0.5
 """Seconds between looks at the job: how soon a cancellation from another process is heard."""
+
+_PAGE: Final = 1000  # events read at once
 
 
 class Lease:
@@ -110,15 +114,27 @@ def _is_lost(entry: JobEntry, now: float) -> bool:
 def _end(log: EventLog, entry: JobEntry) -> bool:
     """End the job in its owner's name, in one step; False when another process was faster."""
     header = entry.header
-    interrupted = WorkflowEnded(
-        success=False,
-        duration=max(0.0, entry.updated - header.created),
-        exit_code=ExitCode.INTERRUPTED,
-        reason="runner_lost",
-    )
-    last = draft(header.job_id, EventType.WORKFLOW_INTERRUPTED, interrupted)
     try:
+        counts = fold(_events(log, header.job_id), job_id=header.job_id).counts()
+        interrupted = WorkflowEnded(
+            success=False,
+            duration=max(0.0, entry.updated - header.created),
+            exit_code=ExitCode.INTERRUPTED,
+            reason="runner_lost",
+            findings=counts["findings"],
+            fixed=counts["fixed"],
+            tests_failed=sum(counts["tests"][outcome] for outcome in FAILING),
+        )
+        last = draft(header.job_id, EventType.WORKFLOW_INTERRUPTED, interrupted)
         log.append([last], owner=header.owner)
     except (JobEnded, UnknownJob):
         return False
     return True
+
+
+def _events(log: EventLog, job_id: JobId) -> Iterator[WorkflowEvent]:
+    """What the job came to, which nobody else can say any more."""
+    since = 0
+    while page := log.read(job_id, since, _PAGE):
+        yield from page
+        since = page[-1].seq

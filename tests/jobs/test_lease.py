@@ -12,18 +12,21 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from crackerjack.errors import JobEnded
+from crackerjack.events import payload as events
+from crackerjack.events.event import draft
 from crackerjack.events.log import EventLog
 from crackerjack.events.memory_log import MemoryEventLog
-from crackerjack.events.payload import WorkflowEnded
+from crackerjack.events.payload import EventType, FileFixed, WorkflowEnded
 from crackerjack.events.sqlite_log import SqliteEventLog
 from crackerjack.jobs import lease as lease_module
 from crackerjack.jobs.lease import LEASE_SECONDS, Lease, end_lost_jobs
 from crackerjack.jobs.process_identity import identity_of, this_process
 from crackerjack.types import JobId
-from tests.events.writing import ended, header, new_job, said, wait_until
+from tests.events.writing import STEP, ended, finding, header, new_job, said, wait_until
 
 ME = this_process()
 ELSEWHERE = "another-host:1:1"
@@ -178,6 +181,32 @@ def test_a_job_whose_process_was_killed_is_ended_at_once(log: EventLog) -> None:
     with pytest.raises(JobEnded):
         log.append([said(job, 2)], owner=owner)
     assert end_lost_jobs(log, now=time.time()) == []
+
+
+def test_a_lost_job_ends_with_what_it_had_found(log: EventLog) -> None:
+    """The numbers of its last event are those of its log, as for any job that ends."""
+    job = JobId("theirs")
+    log.create_job(header(job, owner=ELSEWHERE), 1_000.0)
+    failed = events.TestCompleted(
+        step_id=STEP, hook="tests", nodeid="test_it.py::test", outcome="failed", duration=0.1
+    )
+    fixed = FileFixed(step_id=STEP, hook="ruff-format", path="a.py")
+    log.append(
+        [
+            *(draft(job, EventType.DIAGNOSTIC_FOUND, finding(str(n))) for n in range(1500)),
+            draft(job, EventType.TEST_COMPLETED, failed),
+            draft(job, EventType.TEST_COMPLETED, msgspec.structs.replace(failed, outcome="error")),
+            draft(job, EventType.TEST_COMPLETED, msgspec.structs.replace(failed, outcome="passed")),
+            draft(job, EventType.FILE_FIXED, fixed),
+        ],
+        owner=ELSEWHERE,
+    )
+    assert end_lost_jobs(log, now=1_001.0) == [job]
+    ((event,), head) = log.read(job, 1504, 10), log.job(job).head
+    assert head == event.seq == 1505
+    payload = event.payload
+    assert isinstance(payload, WorkflowEnded)
+    assert (payload.findings, payload.tests_failed, payload.fixed) == (1500, 2, 1)
 
 
 def test_a_process_that_is_stopped_keeps_its_job_whatever_its_lease_says(log: EventLog) -> None:
