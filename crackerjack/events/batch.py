@@ -8,7 +8,7 @@ import msgspec
 
 from crackerjack.errors import JobEnded
 from crackerjack.events.event import Draft, WorkflowEvent
-from crackerjack.events.payload import TERMINAL_TYPES
+from crackerjack.events.payload import QUEUED_TYPES, TERMINAL_TYPES
 from crackerjack.types import JobId
 
 
@@ -18,6 +18,8 @@ class Tally(msgspec.Struct):
     count: int = 0
     terminal: str | None = None
     """The type of the terminal event, where the batch has it."""
+    queued: bool = False
+    """Whether the last of its events says that the job waits for its turn."""
 
 
 def tally(drafts: Iterable[Draft]) -> dict[JobId, Tally]:
@@ -30,6 +32,7 @@ def tally(drafts: Iterable[Draft]) -> dict[JobId, Tally]:
         elif job.terminal:
             raise JobEnded(draft.job_id, job.terminal)
         job.count += 1
+        job.queued = draft.event_type in QUEUED_TYPES
         if draft.event_type in TERMINAL_TYPES:
             job.terminal = draft.event_type.value
     return tallies

@@ -46,15 +46,17 @@ class JobEntry(msgspec.Struct, frozen=True, kw_only=True):
     """When its last event was committed or its lease renewed, seconds since the epoch."""
     lease_expires: float
     cancel_requested: bool
+    queued: bool = False
+    """Whether its last event says that it waits for its turn."""
 
     @property
     def status(self) -> JobStatus:
         """Where the job stands."""
-        return status_of(self.terminal, begun=self.head > 0)
+        return status_of(self.terminal, begun=self.head > 0 and not self.queued)
 
 
 def status_of(terminal: str | None, *, begun: bool) -> JobStatus:
-    """The status of a job with this terminal event; `begun`: it has events."""
+    """The status of a job with this terminal event; `begun`: it has events, and its turn."""
     if terminal is not None:
         return _STATUS[terminal]
     return JobStatus.RUNNING if begun else JobStatus.QUEUED

@@ -169,7 +169,11 @@ class MemoryEventLog:
     def _advance(self, job_id: JobId, added: Tally) -> None:
         entry = self._entries[job_id]
         self._change(
-            entry, head=entry.head + added.count, terminal=added.terminal, updated=time.time()
+            entry,
+            head=entry.head + added.count,
+            terminal=added.terminal,
+            queued=added.queued,
+            updated=time.time(),
         )
 
     def _change(self, entry: JobEntry, **changes: object) -> None:

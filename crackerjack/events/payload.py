@@ -60,6 +60,8 @@ TERMINAL_TYPES: Final = frozenset(
     }
 )
 """Exactly one of these ends every job, and it is the last event of its log."""
+QUEUED_TYPES: Final = frozenset({EventType.JOB_QUEUED, EventType.JOB_REQUEUED})
+"""A job whose last event is one of these waits for its turn."""
 
 
 class Payload(msgspec.Struct, frozen=True, kw_only=True):

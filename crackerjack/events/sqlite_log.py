@@ -20,6 +20,7 @@ from crackerjack.errors import JobEnded, JobExists, StoreUnavailable, UnknownJob
 from crackerjack.events.batch import Tally, numbered, taken_over, tally
 from crackerjack.events.event import Draft, WorkflowEvent
 from crackerjack.events.log import STORED_STATUSES, JobEntry, JobHeader, status_of
+from crackerjack.events.payload import QUEUED_TYPES
 from crackerjack.events.poke import Poker
 from crackerjack.events.schema import (
     BULK_TYPES,
@@ -44,8 +45,11 @@ _EVENTS: Final = f"SELECT {_EVENT} AS item FROM jobs JOIN events ON events.job =
 _POSITIONED: Final = f"""SELECT '[' || events.id || ',' || {_EVENT} || ']' AS item
     FROM events JOIN jobs ON jobs.id = events.job"""
 
-_ENTRY: Final = """SELECT job_id, project, workflow, created, owner,
-    head, terminal, updated, lease_expires, cancel_requested FROM jobs"""
+_QUEUED_TYPES: Final = ", ".join(f"'{queued}'" for queued in sorted(QUEUED_TYPES))
+_QUEUED: Final = f"""(terminal IS NULL AND EXISTS (SELECT 1 FROM events
+    WHERE job = jobs.id AND seq = head AND event_type IN ({_QUEUED_TYPES})))"""
+_ENTRY: Final = f"""SELECT job_id, project, workflow, created, owner,
+    head, terminal, updated, lease_expires, cancel_requested, {_QUEUED} FROM jobs"""
 
 
 class SqliteEventLog:
@@ -146,7 +150,9 @@ class SqliteEventLog:
         return [_entry(row) for row in rows]
 
     def count_jobs(self) -> dict[JobStatus, int]:
-        rows = self._rows("SELECT terminal, head > 0, count(*) FROM jobs GROUP BY 1, 2")
+        rows = self._rows(
+            f"SELECT terminal, head > 0 AND NOT {_QUEUED}, count(*) FROM jobs GROUP BY 1, 2"
+        )
         counts: dict[JobStatus, int] = dict.fromkeys(STORED_STATUSES, 0)
         for terminal, begun, count in rows:
             counts[status_of(terminal, begun=bool(begun))] += count
@@ -342,4 +348,5 @@ def _entry(row: Sequence[Any]) -> JobEntry:
         updated=row[7],
         lease_expires=row[8],
         cancel_requested=bool(row[9]),
+        queued=bool(row[10]),
     )

@@ -151,6 +151,10 @@ def test_a_writing_run_waits_for_the_one_before_and_says_so(
     lines = [json.loads(second.stdout.readline()) for _ in range(2)]
     assert lines[1]["event_type"] == "job_queued"
     assert "job the-job" in lines[1]["data"]["reason"]
+    listed = {
+        job["job_id"]: job["status"] for job in json.loads(crackerjack("jobs", "--json").stdout)
+    }
+    assert listed == {"second": "queued", "the-job": "running"}
     first.send_signal(signal.SIGINT)
     rest, _ = second.communicate(timeout=SECONDS)
     first.communicate(timeout=SECONDS)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from crackerjack.errors import JobEnded, JobExists, UnknownJob
 from crackerjack.events.event import draft, parse_event
 from crackerjack.events.log import STORED_STATUSES, EventLog
-from crackerjack.events.payload import EventType
+from crackerjack.events.payload import EventType, JobQueued, JobRequeued
 from crackerjack.types import JobId, JobStatus
 from tests.events.writing import (
     OWNER,
@@ -215,6 +215,29 @@ def test_jobs_are_counted_by_status(log: EventLog) -> None:
         JobStatus.FAILED: 0,
         JobStatus.INTERRUPTED: 0,
     }
+
+
+def test_a_job_is_queued_until_its_turn_comes(log: EventLog) -> None:
+    """By its last event: the first ones come before the job knows that it has to wait."""
+
+    def statuses() -> set[JobStatus]:
+        counted = {status for status, count in log.count_jobs().items() if count}
+        return counted | {log.job(job_id).status, *(entry.status for entry in log.jobs())}
+
+    job_id = new_job(log)
+    waits = draft(job_id, EventType.JOB_QUEUED, JobQueued(reason="waiting for job a"))
+    again = draft(job_id, EventType.JOB_REQUEUED, JobRequeued(attempt=2))
+    for batch, status in (
+        ([said(job_id, 1)], JobStatus.RUNNING),
+        ([said(job_id, 2), waits], JobStatus.QUEUED),
+        ([said(job_id, 3)], JobStatus.RUNNING),
+        ([again], JobStatus.QUEUED),
+        ([waits, said(job_id, 4)], JobStatus.RUNNING),
+        ([waits], JobStatus.QUEUED),
+        ([ended(job_id)], JobStatus.COMPLETED),
+    ):
+        log.append(batch, owner=OWNER)
+        assert statuses() == {status}
 
 
 def test_latest_begins_with_the_newest_job_and_event(log: EventLog) -> None:
