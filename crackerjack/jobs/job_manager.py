@@ -303,7 +303,7 @@ class JobManager:
             holder=f"job {run.job_id}",
             on_wait=lambda holder: run.publish(
                 EventType.JOB_QUEUED,
-                JobQueued(reason=f"waiting for {holder or 'another run'} on the same project"),
+                JobQueued(reason=f"{holder or 'another run'} goes on in the same project"),
             ),
             cancelled=lambda: run.cancel.is_set or bool(run.out_of_time()),
         )

@@ -150,7 +150,7 @@ def test_a_writing_run_waits_for_the_one_before_and_says_so(
     assert second.stdout is not None
     lines = [json.loads(second.stdout.readline()) for _ in range(2)]
     assert lines[1]["event_type"] == "job_queued"
-    assert "job the-job" in lines[1]["data"]["reason"]
+    assert lines[1]["data"]["reason"] == "job the-job goes on in the same project"
     listed = {
         job["job_id"]: job["status"] for job in json.loads(crackerjack("jobs", "--json").stdout)
     }
@@ -160,6 +160,14 @@ def test_a_writing_run_waits_for_the_one_before_and_says_so(
     first.communicate(timeout=SECONDS)
     assert second.returncode == 0
     assert json.loads(rest.splitlines()[-1])["event_type"] == "workflow_completed"
+
+
+def test_a_person_is_told_what_a_run_waits_for(crackerjack: CommandLine, slow: Path) -> None:
+    first = started(crackerjack, slow)
+    second = crackerjack("--skip-hooks", "--timeout", "0.5")
+    first.send_signal(signal.SIGINT)
+    first.communicate(timeout=SECONDS)
+    assert "\nWaiting: job the-job goes on in the same project\n" in second.stdout
 
 
 def test_a_run_waits_for_another_no_longer_than_its_own_time(
