@@ -225,6 +225,7 @@ class FileFixed(StepPayload, frozen=True, kw_only=True):
 class TestsCollected(StepPayload, frozen=True, kw_only=True):
     hook: str
     count: int
+    """How many results will come: files that were not collected, or skipped as a whole, have one each."""
     deselected: int = 0
 
 

@@ -164,7 +164,8 @@ class PytestSession:
                 self._collect(message)
             case _Collected():
                 self.collected, self.deselected = message.count, message.deselected
-                self._on_collected(message.count, message.deselected)
+                # A file that is skipped as a whole is a result as well: so many will come.
+                self._on_collected(message.count + len(self._held), message.deselected)
                 self.release()
             case _Session():
                 self.pytest_version, self._rootdir = message.pytest, message.rootdir

@@ -7,6 +7,8 @@ import pytest
 
 from tests.cli.command_line import CommandLine, Ended, Project
 
+SKIPS = "import pytest\n\npytest.importorskip('nothing_there')\n"
+
 
 def outcomes_of(ran: Ended) -> dict[str, str]:
     return {
@@ -43,6 +45,30 @@ def test_outcomes_with_path_line_and_message(crackerjack: CommandLine, project: 
     assert "no sums" in failed["message"]
     collected = [e["data"]["count"] for e in ran.events if e["event_type"] == "tests_collected"]
     assert collected == [2]
+
+
+@pytest.mark.parametrize(
+    ("others", "options", "count"),
+    [
+        ({"test_off.py": SKIPS}, "", 2),
+        ({"test_off.py": SKIPS, "test_bad.py": "import nothing_there\n"}, "", 3),
+        ({"test_bad.py": "import nothing_there\n"}, "--continue-on-collection-errors", 2),
+    ],
+)
+def test_as_many_results_are_announced_as_come(
+    crackerjack: CommandLine, project: Project, others: dict[str, str], options: str, count: int
+) -> None:
+    """Progress is told from it: 1386 of 1385 tests were seen."""
+    project.write("tests/test_good.py", "def test_it():\n    pass\n")
+    project.configure(f'[tool.pytest.ini_options]\naddopts = "{options}"\n')
+    for name, content in others.items():
+        project.write(f"tests/{name}", content)
+    events = crackerjack("--workflow", "test", "--json").events
+    told = [e["data"]["count"] for e in events if e["event_type"] == "tests_collected"]
+    assert told == [count]
+    came = sum(e["event_type"] == "test_completed" for e in events)
+    # An error of collection stops pytest before the first test, unless it is told to go on.
+    assert came == count - ("test_bad.py" in others and not options)
 
 
 def test_tests_are_events_while_the_run_goes_on(crackerjack: CommandLine, project: Project) -> None:
