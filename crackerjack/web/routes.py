@@ -165,12 +165,12 @@ class JobRoutes:
         wait = min(_seconds(asked.get("wait")), _LONGEST_WAIT) if self._live else 0.0
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait
-        items, since = _collect(feed, since, selection, limit)
+        items, since = await _collect(feed, since, selection, limit)
         with self._polling.track_inprogress():
             # For no event there is nothing to wait for: each wait would be over at once.
             while limit and not items and not feed.ended and (left := deadline - loop.time()) > 0:
                 await feed.wait(since, left)
-                items, since = _collect(feed, since, selection, limit)
+                items, since = await _collect(feed, since, selection, limit)
         finished = feed.ended and since >= feed.head
         return Response(
             b'{"events":[%b],"next":%d,"head":%d,"finished":%b}'
@@ -265,7 +265,9 @@ async def _body(request: Request) -> bytes:
     return bytes(body)
 
 
-def _collect(feed: Feed, since: int, selection: Selection, limit: int) -> tuple[list[bytes], int]:
+async def _collect(
+    feed: Feed, since: int, selection: Selection, limit: int
+) -> tuple[list[bytes], int]:
     """At most so many wanted events after a position, and the position up to which that is all."""
     items: list[bytes] = []
     while len(items) < limit and (page := feed.page(since)) is not None:
@@ -275,6 +277,7 @@ def _collect(feed: Feed, since: int, selection: Selection, limit: int) -> tuple[
             if len(items) == limit:
                 return items, since
         since = page.last
+        await asyncio.sleep(0)  # others have a turn: nothing may be wanted of a whole long log
     return items, since
 
 

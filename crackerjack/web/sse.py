@@ -74,6 +74,7 @@ class EventStream(Response):
                     for last, text in self._pieces(page):
                         yield text
                         self._cursor = last
+                    await asyncio.sleep(0)  # others have a turn: a send need not wait for anything
                 elif self._feed.ended:
                     return
                 elif not await self._feed.wait(self._cursor, PING_SECONDS):
