@@ -25,7 +25,7 @@ _CURSOR: Final = string(
 )
 _ERRORS: Final = ("bad_message", "forbidden", "not_running")
 _QUERY: Final[dict[str, str]] = {
-    "types": "Event types, comma-separated; `*` is a wildcard: `hook_*`.",
+    "types": "Event types, comma-separated; `*` is a wildcard: `hook_*`. At most 64.",
     "batch": "1: a message may be an array of events.",
     "token": "The server's token, where no header can be set.",
 }

@@ -17,6 +17,8 @@ LARGEST_MESSAGE: Final = 256 * 1024
 """Bytes in a batch, and in one write to a client."""
 MOST_EVENTS: Final = 256
 """In a batch, and in a page of the log."""
+MOST_TYPES: Final = 64
+"""Patterns in a query, more than there are event types: compiling thousands takes many seconds."""
 
 
 class Selection(NamedTuple):
@@ -43,10 +45,16 @@ class Selection(NamedTuple):
 
 def wanted_types(text: str) -> re.Pattern[str] | None:
     """The event types of a query, ``hook_*,test_completed``; None for all. Raises :exc:`UsageError`."""
-    names = [name for name in text.split(",") if name]
+    names = sorted({name for name in text.split(",") if name})
+    if len(names) > MOST_TYPES:
+        raise UsageError(f"types are at most {MOST_TYPES} names of events")
     if not all(re.fullmatch(r"[a-z_*]{1,64}", name) for name in names):
         raise UsageError("types are names of events, such as hook_*")
     return type_pattern(names) if names else None
+
+
+_FRAMES_BESIDE: Final = 64 * 1024
+"""Bytes of frames that a page may keep beyond its own size: so small pages serve many selections."""
 
 
 class Part(NamedTuple):
@@ -63,7 +71,17 @@ class Page:
     A position is the `seq` in a job's stream, or the store's position in the stream of all jobs.
     """
 
-    __slots__ = ("_parts", "_project_of", "after", "events", "items", "last", "positions", "size")
+    __slots__ = (
+        "_parts",
+        "_project_of",
+        "_weight",
+        "after",
+        "events",
+        "items",
+        "last",
+        "positions",
+        "size",
+    )
 
     def __init__(
         self,
@@ -85,6 +103,7 @@ class Page:
         """Their bytes."""
         self._project_of: Final = functools.cache(project_of)
         self._parts: dict[Selection, tuple[Part, ...]] = {}
+        self._weight = 0
 
     @property
     def terminal(self) -> bool:
@@ -101,8 +120,20 @@ class Page:
             messages = [(last, text_frame(data)) for last, data in self.messages(selection, after)]
             parts = tuple(_joined(messages, self.last))
             if after == self.after:
-                self._parts[selection] = parts
+                self._keep(selection, parts)
         return parts
+
+    def _keep(self, selection: Selection, parts: tuple[Part, ...]) -> None:
+        """Remember frames for the next client that asks for the same; the oldest make room for them.
+
+        A page lives in a cache for as long as clients come, each maybe with a selection of its own.
+        """
+        room = self.size + _FRAMES_BESIDE
+        self._parts[selection] = parts
+        self._weight += _weight(selection, parts)
+        while self._weight > room:
+            oldest = next(iter(self._parts))
+            self._weight -= _weight(oldest, self._parts.pop(oldest))
 
     def messages(self, selection: Selection, after: int) -> Iterator[Part]:
         """The wanted events after a position as the JSON of one WebSocket message each.
@@ -119,6 +150,12 @@ class Page:
     def _is_within(self, selection: Selection, event: WorkflowEvent) -> bool:
         projects = selection.projects
         return projects is None or self._project_of(event.job_id) in projects
+
+
+def _weight(selection: Selection, parts: tuple[Part, ...]) -> int:
+    """About how many bytes are kept with these frames; the names of a selection may be the most."""
+    names = len(selection.jobs or ()) + len(selection.projects or ())
+    return sum(len(part.data) for part in parts) + 256 * (1 + names)
 
 
 def _joined(frames: Sequence[tuple[int, bytes]], end: int) -> Iterator[Part]:
