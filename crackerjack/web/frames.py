@@ -25,6 +25,8 @@ _FINAL_TEXT: Final = 0x81
 _CLOSE_SECONDS: Final = 2.0
 """How long a client has to answer our close frame; one that stalls is cut off then."""
 
+_BAD_REQUEST: Final = b"HTTP/1.1 400 Bad Request\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+
 
 def text_frame(payload: bytes) -> bytes:
     """One text message as a server sends it; `payload` is UTF-8."""
@@ -104,6 +106,14 @@ class FramingProtocol(WebSocketsSansIOProtocol):
         await super().send(message)  # type: ignore[arg-type]
         if message["type"] == "websocket.http.response.body" and self.close_sent:
             self.handshake_complete = True
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self.conn.handshake_exc is not None and not self.handshake_initiated:
+            # With a body, or headers beyond bounds, it is no request of WebSocket's; uvicorn would not
+            # notice, and the client would wait for ever.
+            self.transport.write(b"".join(self.conn.data_to_send()) or _BAD_REQUEST)
+            self.transport.close()
 
     def close_now(self, code: int, reason: str) -> None:
         """What the message ``websocket.close`` does, for a client that may not read."""
