@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 import signal
 import socket
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -23,6 +25,7 @@ from crackerjack.events.event import WorkflowEvent
 from tests.web.serving import SECONDS, Writer, serving
 from tests.web.waiting import wait_for
 
+README = Path(__file__).parents[2] / "README.md"
 CLIENT_JS = Path(__file__).parents[2] / "crackerjack" / "web" / "static" / "client.js"
 
 
@@ -34,6 +37,28 @@ def collected(url: str, job_id: str, since: int = 0, **options: object) -> list[
             return [event async for event in stream(url, job_id, since, **options)]  # type: ignore[arg-type]
 
     return asyncio.run(collect())
+
+
+def test_the_program_in_the_readme(writer: Writer) -> None:
+    """As it stands, but for the port: whoever pastes it into a file can run it."""
+    program = re.findall(r"^```python\n(.*?)^```", README.read_text(), re.MULTILINE | re.DOTALL)[0]
+    job_id = writer.job("nightly")
+    writer.publish(job_id, 3)
+    writer.end(job_id)
+    with serving() as server:
+        assert ":8675" in program
+        program = program.replace(":8675", f":{server.port}")
+        ran = subprocess.run(
+            [sys.executable, "-c", program],
+            check=False,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+        )
+    assert ran.stderr == ""
+    assert [line.split()[:2] for line in ran.stdout.splitlines()] == [
+        [str(seq), event.event_type] for seq, event in enumerate(writer.log.read(job_id, 0, 9), 1)
+    ]
 
 
 def free_port() -> int:
