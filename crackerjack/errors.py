@@ -87,7 +87,7 @@ class UnknownJob(StoreError):
         self.job_id = job_id
 
     def __str__(self) -> str:
-        return f"no job {self.job_id} in this store; `crackerjack jobs` lists those there are"
+        return f"no job {self.job_id} in this store; `crackerjack jobs --all` lists what it has"
 
 
 class JobEnded(StoreError):
@@ -114,7 +114,7 @@ class FutureCursor(StoreError):
     def __str__(self) -> str:
         return (
             f"job {self.job_id} has {self.head} events, none after {self.since}: "
-            f"ask for --since 0 to {self.head}"
+            f"ask for those since 0 to {self.head}"
         )
 
 

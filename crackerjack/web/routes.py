@@ -114,9 +114,7 @@ class JobRoutes:
             return problem(403, "to start a run, send the server's token")
         wanted = msgspec.json.decode(await _body(request), type=StartRequest)
         if not self._is_below_a_root(wanted.project):
-            return problem(
-                403, f"{wanted.project} is not below a directory given as --project-root"
-            )
+            return problem(403, self._not_below_a_root(wanted.project))
         job_id = parse_job_id(wanted.job_id) if wanted.job_id else JobId(os.urandom(5).hex())
         if wanted.job_id and self._feeds.get(job_id).exists:
             raise JobExists(job_id)
@@ -238,6 +236,12 @@ class JobRoutes:
         return os.path.isabs(project) and any(
             os.path.commonpath([root, real]) == root for root in self._roots
         )
+
+    def _not_below_a_root(self, project: str) -> str:
+        if not os.path.isabs(project):
+            return f"a project is named by its absolute path, not by {project!r}"
+        roots = " or ".join(self._roots) or "any directory"
+        return f"{project} is not below {roots}: see --project-root of `crackerjack serve`"
 
 
 def _explaining(endpoint: Endpoint) -> Endpoint:

@@ -45,7 +45,7 @@ class TestCommandLine:
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [
-            (["watch", "unknown"], "no job unknown"),
+            (["watch", "unknown"], "no job unknown in this store; `crackerjack jobs --all` lists"),
             (["watch", "job123", "--url", "http://127.0.0.1:1"], "no crackerjack server answers"),
             (["watch", "job123", "--url", "ftp://x"], "not the address of a server"),
             (["watch", "--url", "http://127.0.0.1:1"], "no crackerjack server answers"),
