@@ -272,3 +272,14 @@ def test_what_a_step_needs_are_steps_of_the_same_plan(
             assert set(step["needs"]) <= earlier
             earlier.add(step["step_id"])
     assert plans[1][2]["needs"] == ["run_configuration_001", "run_fast_hooks_001"]
+
+
+def test_types_are_judged_in_what_is_shipped_or_where_the_project_says(
+    crackerjack: CommandLine, project: Project
+) -> None:
+    """As docs/hooks.md has it: the same error in the tests is none of mypy's, until it is told."""
+    project.write("app/__init__.py", "")
+    project.write("tests/test_app.py", "def test_it() -> int:\n    return 'text'\n")
+    assert crackerjack("--hook", "mypy", "--json").result_of("mypy")["status"] == "passed"
+    project.configure('[tool.mypy]\nfiles = ["app", "tests"]\n')
+    assert crackerjack("--hook", "mypy", "--json").result_of("mypy")["findings"] == 1
