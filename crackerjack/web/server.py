@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+import resource
 import signal
 import socket
 from collections.abc import Awaitable, Callable
@@ -14,10 +15,17 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from crackerjack.errors import UsageError
+from crackerjack.web.admission import Admission
 from crackerjack.web.websocket_handler import LARGEST_FROM_CLIENT
 
 _GRACE: Final = 3
 """Seconds that requests have to end when the server goes down."""
+_WAITING: Final = 4096
+"""Connections that the system holds until we take them: so many clients may come back at once."""
+_TAKEN_AT_ONCE: Final = 16
+"""Connections that are taken in one turn of the event loop; it takes some turns to close one."""
+_OTHER_FILES: Final = 8 * _TAKEN_AT_ONCE
+"""Descriptors that are left for the store, for runs, and for connections that are one too many."""
 
 
 class Server(uvicorn.Server):
@@ -34,6 +42,13 @@ class Server(uvicorn.Server):
         if self.should_exit:
             os._exit(128 + sig)
         self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        # asyncio has one number for how many wait and how many it takes in a row, and where there is no
+        # descriptor left, it says so for each of them.
+        await super().startup(sockets)
+        for listener in sockets or ():
+            listener.listen(_WAITING)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self._drain()
@@ -59,12 +74,23 @@ def serve(
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        backlog=4096,
+        backlog=_TAKEN_AT_ONCE,
+        limit_concurrency=room_for_connections(),
         timeout_graceful_shutdown=_GRACE,
     )
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_DFL)  # what uvicorn puts back when it is done
     Server(config, drain).run(sockets=[listener])
+
+
+def room_for_connections() -> int:
+    """How many connections there may be; raises this process's limit of open files where it can."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = Admission().most_connections + 2 * _OTHER_FILES
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        soft = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    return max(1, (wanted if soft == resource.RLIM_INFINITY else soft) - _OTHER_FILES)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -79,7 +105,7 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        listener.listen(4096)
+        listener.listen(_WAITING)
     except OSError as error:
         listener.close()
         raise UsageError(_why(host, port, error)) from None

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, Self
@@ -77,11 +77,15 @@ class Served(Server):
 
 @contextmanager
 def serving(
-    *arguments: str, cwd: Path | None = None, port: int = 0, **env: str
+    *arguments: str,
+    cwd: Path | None = None,
+    port: int = 0,
+    prefix: Sequence[str] = (),
+    **env: str,
 ) -> Iterator[Served]:
-    """Serve the store of ``CRACKERJACK_STATE_DIR`` while the block runs."""
+    """Serve the store of ``CRACKERJACK_STATE_DIR`` while the block runs; `prefix` starts the command."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "crackerjack", "serve", "--port", str(port), *arguments],
+        [*prefix, sys.executable, "-m", "crackerjack", "serve", "--port", str(port), *arguments],
         stderr=subprocess.PIPE,
         text=True,
         cwd=cwd,
