@@ -13,7 +13,7 @@ import pytest
 from crackerjack.web import http_protocol
 from tests.web.in_process import InProcess, in_process
 from tests.web.serving import SECONDS, Served, Writer, decoded, serving
-from tests.web.test_delivery import wait_for
+from tests.web.waiting import wait_for
 
 HOST = b"Host: 127.0.0.1\r\n"
 UPGRADE = (
