@@ -168,6 +168,9 @@ class _Runs:
             self._timed[name].append(ended.duration)
         samples = self._samples[name]
         if samples and samples[-1].job_id == event.job_id:
+            if (samples[-1].status, status) == (HookStatus.PASSED, HookStatus.FIXED):
+                # The clean re-run says that the fix was good: that is what `fixed` means.
+                samples[-1] = msgspec.structs.replace(samples[-1], status=status)
             return
         samples.append(
             Sample(

@@ -125,6 +125,16 @@ def test_of_a_hook_that_ran_again_the_last_result_counts_and_the_first_time(
     assert (figures.runs, figures.passed, figures.p50) == (1, 1, 5.0)
 
 
+def test_a_fix_that_the_rerun_confirms_is_fixed_as_in_the_snapshot(
+    log: EventLog, past: Past
+) -> None:
+    past.run(*whole(hook(5.0, HookStatus.FIXED), hook(1.0, rerun=True)))
+    past.run(*whole(hook(5.0, HookStatus.FIXED), hook(1.0, HookStatus.FAILED, rerun=True)))
+    figures = mypy(log)
+    assert figures.statuses == {"fixed": 1, "failed": 1}
+    assert (figures.runs, figures.passed) == (2, 1)
+
+
 def test_steps_and_workflows(log: EventLog, past: Past) -> None:
     ended = StrategyEnded(step_id=STEP, strategy="fast", success=True, duration=2.0)
     skipped = PhaseEnded(
