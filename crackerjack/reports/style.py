@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from itertools import groupby
+from operator import itemgetter
 from typing import Final
 
 import msgspec
@@ -70,9 +72,12 @@ class Look(msgspec.Struct, frozen=True):
         """The line as text, with colours where there are any."""
         if not self.color:
             return "".join(text for _, text in line)
-        return "".join(
-            f"\x1b[{_SGR[style]}m{text}\x1b[0m" if style and text else text for style, text in line
-        )
+        painted = ""
+        # A line that was wrapped has a span for each word: one colour is switched on once.
+        for style, spans in groupby((span for span in line if span[1]), key=itemgetter(0)):
+            text = "".join(text for _, text in spans)
+            painted += f"\x1b[{_SGR[style]}m{text}\x1b[0m" if style else text
+        return painted
 
     def fit(self, line: Iterable[Span], width: int) -> Line:
         """The line cut to `width` cells."""

@@ -86,6 +86,15 @@ def test_wrapped_lines_keep_every_word_and_break_only_at_spaces(line: Line, widt
         assert width_of(one) <= max(width, 4 + longest)
 
 
+def test_words_of_one_colour_are_coloured_together() -> None:
+    lines = wrap([("warn", "one two three"), ("", " "), ("bad", ""), ("bad", "four five")], 11, 2)
+    assert [Look(color=True).paint(line) for line in lines] == [
+        "\x1b[33mone two\x1b[0m",
+        "  \x1b[33mthree\x1b[0m",
+        "  \x1b[31mfour five\x1b[0m",
+    ]
+
+
 def test_colours_and_symbols_only_where_there_are_any() -> None:
     line: Line = [("bad", "x"), ("", " y")]
     assert Look(color=True).paint(line) == "\x1b[31mx\x1b[0m y"
