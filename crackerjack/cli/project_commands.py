@@ -21,6 +21,7 @@ from crackerjack.hooks.atomic import create_file, read_regular, replace_file
 from crackerjack.hooks.project import Project
 from crackerjack.hooks.selection import NOT_ASKED_FOR, PlannedHook
 from crackerjack.hooks.undo import UndoStore
+from crackerjack.reports import wording
 from crackerjack.reports.safe_text import inert
 from crackerjack.types import ExitCode, JobId
 from crackerjack.workflow.hook_step import takes
@@ -181,7 +182,7 @@ def _checks(arguments: argparse.Namespace) -> Iterator[Check]:
             container.log.renew_lease(JobId("doctor"), owner="doctor", expires=0.0)
         with closing(UndoStore(directory)) as undo:
             undo.changes("doctor")
-        yield Check("store", ok=True, says=f"{directory} ({count} jobs)")
+        yield Check("store", ok=True, says=f"{directory} ({wording.count(count, 'job')})")
         yield _space(directory)
     except CrackerjackError as error:
         yield Check("store", ok=False, says=str(error))

@@ -104,5 +104,6 @@ def test_the_doctor_tells_a_missing_tool_from_what_is_in_the_way_of_every_run(
     doctor, ran = crackerjack("doctor"), crackerjack("--check", "--hook", "lint")
     assert doctor.exit_code == ran.exit_code == ExitCode.TOOL
     assert "FAIL  lint " in doctor.stdout
+    assert "(1 job)" in crackerjack("doctor").stdout
     project.configure("[tool.crackerjack.hook]\n")
     assert crackerjack("doctor").exit_code == ExitCode.USAGE
