@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import quote
 
@@ -109,50 +109,6 @@ def test_a_server_that_is_restarted_loses_nothing(writer: Writer, how: int) -> N
     assert [event.to_json() for event in got] == writer.events(job_id)
     assert [state.connected for state in states][0 :: len(states) - 1] == [True, True]
     assert not all(state.connected for state in states)
-
-
-def pump(source: socket.socket, target: socket.socket, room: int) -> None:
-    """Pass on so many bytes in small pieces, then cut both ways."""
-    with suppress(OSError):
-        while room > 0 and (data := source.recv(min(room, 300))):
-            target.sendall(data)
-            room -= len(data)
-    for end in (source, target):
-        with suppress(OSError):
-            end.shutdown(socket.SHUT_RDWR)
-
-
-@contextmanager
-def cutting_proxy(port: int, after: int) -> Iterator[str]:
-    """A way to the server that is cut after so many bytes of an answer, again and again."""
-
-    def accept() -> None:
-        with suppress(OSError):
-            while True:
-                client, _ = listener.accept()
-                server = socket.create_connection(("127.0.0.1", port))
-                ends.extend((client, server))
-                for source, target, room in ((client, server, 1 << 30), (server, client, after)):
-                    threading.Thread(target=pump, args=(source, target, room), daemon=True).start()
-
-    ends: list[socket.socket] = []
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        threading.Thread(target=accept, daemon=True).start()
-        try:
-            yield f"http://127.0.0.1:{listener.getsockname()[1]}"
-        finally:
-            listener.shutdown(socket.SHUT_RDWR)
-            for end in ends:
-                end.close()
-
-
-def test_a_connection_that_is_cut_again_and_again(writer: Writer) -> None:
-    job_id = writer.job()
-    writer.publish(job_id, 30)
-    writer.end(job_id)
-    with serving() as server, cutting_proxy(server.port, 9000) as url:
-        events = collected(url, job_id)
-    assert [event.to_json() for event in events] == writer.events(job_id)
 
 
 @contextmanager

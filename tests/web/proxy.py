@@ -1,4 +1,4 @@
-"""A bad network: a TCP proxy that delays, passes on single bytes, resets connections, and falls silent."""
+"""A bad network: a TCP proxy that delays, passes on single bytes, cuts connections, and falls silent."""
 
 from __future__ import annotations
 
@@ -19,19 +19,20 @@ _IN_HANDSHAKE: Final = 300  # bytes
 class BadNetwork:
     """What lies between clients and a server; `moments` chooses what happens to each connection.
 
-    A connection is reset after a number of bytes in either direction, of at most `reset_after`, and
-    now and then so soon that there is no handshake.
+    A connection is cut after a number of bytes in either direction, of at most `cut_after`, and now
+    and then so soon that there is no handshake. For its ends it is reset, or as if the other had closed
+    it in the middle of a frame.
     """
 
-    def __init__(self, server_port: int, moments: random.Random, *, reset_after: int) -> None:
+    def __init__(self, server_port: int, moments: random.Random, *, cut_after: int) -> None:
         self.port = 0
         """Where clients connect; known when it runs."""
-        self.resets = 0
+        self.cuts = 0
         self._passable = asyncio.Event()
         self._passable.set()
         self._server_port = server_port
         self._moments = moments
-        self._reset_after = reset_after
+        self._cut_after = cut_after
         self._tasks: set[asyncio.Task[None]] = set()
 
     @asynccontextmanager
@@ -60,7 +61,7 @@ class BadNetwork:
         from_server, to_server = await asyncio.open_connection(
             "127.0.0.1", self._server_port, limit=_BUFFER
         )
-        most = _IN_HANDSHAKE if self._moments.random() < 0.2 else self._reset_after
+        most = _IN_HANDSHAKE if self._moments.random() < 0.2 else self._cut_after
         room = self._moments.randint(1, most)
         passing = [
             asyncio.create_task(self._pass_on(reader, to_server, room)),
@@ -69,9 +70,10 @@ class BadNetwork:
         try:
             done, _ = await asyncio.wait(passing, return_when=asyncio.FIRST_COMPLETED)
             if any(task.result() for task in done):
-                self.resets += 1
-                for end in (writer, to_server):
-                    reset(end)
+                self.cuts += 1
+                if self._moments.random() < 0.5:
+                    for end in (writer, to_server):
+                        reset(end)
         finally:
             for task in passing:
                 task.cancel()
@@ -84,7 +86,7 @@ class BadNetwork:
     async def _pass_on(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, room: int
     ) -> bool:
-        """Pass on so many bytes; whether that was not all, so that the connection is to be reset."""
+        """Pass on so many bytes; whether that was not all, so that the connection is to be cut."""
         while room > 0:
             try:
                 data = await reader.read(min(room, _BUFFER))

@@ -20,7 +20,7 @@ from tests.web.proxy import BadNetwork
 from tests.web.serving import SECONDS, Served, Writer, stalled_socket
 from tests.web.waiting import until, wait_for
 
-NEVER_RESET: Final = 1 << 40
+NEVER_CUT: Final = 1 << 40
 _ESTABLISHED: Final = "01"
 
 
@@ -39,7 +39,7 @@ def test_the_sequence_is_exact_for_every_client(
     async def follow(number: int) -> Following:
         moments = random.Random(f"{seed}/{number}")
         following = Following()
-        network = BadNetwork(server.port, moments, reset_after=40_000)
+        network = BadNetwork(server.port, moments, cut_after=40_000)
         async with (
             asyncio.timeout(4 * SECONDS),
             network.running() as url,
@@ -47,7 +47,7 @@ def test_the_sequence_is_exact_for_every_client(
         ):
             following.start(group, url, job_id)
             group.create_task(publish_at_random(writer, job_id, moments))
-        assert network.resets > 5
+        assert network.cuts > 5
         return following
 
     for number in range(30 if soak else 1):
@@ -69,7 +69,7 @@ def established(port: int) -> int:
 async def vanish(server: InProcess, writer: Writer, *, while_data_waits: bool) -> None:
     """Connect through a network that falls silent, and wait until the server has let go."""
     job_id = writer.job()
-    network = BadNetwork(server.port, random.Random(0), reset_after=NEVER_RESET)
+    network = BadNetwork(server.port, random.Random(0), cut_after=NEVER_CUT)
     async with network.running():
         client = await asyncio.to_thread(stalled_socket, network.port, job_id)
         with client:
