@@ -37,11 +37,15 @@
     let failures = 0;
     let over = false;
 
-    function finish(error) {
-      if (over) return;
+    function close() {
       over = true;
       clearTimeout(timer);
       if (socket) socket.close();
+    }
+
+    function finish(error) {
+      if (over) return;
+      close();
       settings.onEnd(error);
     }
 
@@ -87,11 +91,7 @@
     open();
     return {
       get cursor() { return cursor; },
-      close() {
-        over = true;
-        clearTimeout(timer);
-        if (socket) socket.close();
-      },
+      close,
     };
   }
 
