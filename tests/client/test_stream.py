@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -22,7 +21,7 @@ from websockets.sync.server import ServerConnection, serve
 from crackerjack.client import State, snapshot, stream
 from crackerjack.errors import ServerRefused, ServerUnreachable, StreamBroken, UsageError
 from crackerjack.events.event import WorkflowEvent
-from tests.web.serving import SECONDS, Writer, serving
+from tests.web.serving import SECONDS, Writer, free_port, serving
 from tests.web.waiting import wait_for
 
 README = Path(__file__).parents[2] / "README.md"
@@ -59,11 +58,6 @@ def test_the_program_in_the_readme(writer: Writer) -> None:
     assert [line.split()[:2] for line in ran.stdout.splitlines()] == [
         [str(seq), event.event_type] for seq, event in enumerate(writer.log.read(job_id, 0, 9), 1)
     ]
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def test_the_whole_log_and_the_rest_of_it(writer: Writer) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import re
 import signal
 import socket
@@ -102,6 +103,23 @@ def serving(
         process.kill()
         process.wait()
         process.stderr.close()
+
+
+def free_port() -> int:
+    """A port for a server that goes and comes back: below those that outgoing connections get.
+
+    Else one might get it by chance meanwhile. A client that tries to come back might even be connected
+    to itself.
+    """
+    for port in random.sample(range(20_000, 32_000), 100):
+        with socket.socket() as tried:
+            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                tried.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free")
 
 
 class Writer:

@@ -21,7 +21,7 @@ from crackerjack.events.payload import (
 )
 from crackerjack.types import JobId
 from tests.web.browser import Site, Tab, chromium, site
-from tests.web.serving import SECONDS, STEP, Writer, decoded, serving
+from tests.web.serving import SECONDS, STEP, Writer, decoded, free_port, serving
 
 PROTOCOL: Final = Path(__file__).parents[2] / "docs" / "protocol.md"
 CLEANING: Final = "run_code_cleaning_001"
@@ -196,16 +196,15 @@ def test_a_server_that_is_restarted_loses_nothing(
     job_id = writer.job()
     writer.publish(job_id, 3)
     allowed = ("--allowed-origin", pages.origin)
-    port = 0
+    port = free_port()
     with chromium(tmp_path) as tab:
         for number in signals:
             with serving(*allowed, port=port, CRACKERJACK_TOKEN=token) as server:
-                if not port:
+                if not pages.page:
                     pages.page = page.format(url=server.http, token=token)
                     tab.open(pages.origin)
                 seen = numbers(len(writer.events(job_id)))
                 wait_for_console(tab, seen)
-                port = server.port
                 server.stop(number)
             writer.publish(job_id, 3)
         with serving(*allowed, port=port, CRACKERJACK_TOKEN=token):

@@ -6,7 +6,6 @@ import asyncio
 import os
 import random
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -22,7 +21,7 @@ from crackerjack.events.event import WorkflowEvent
 from crackerjack.events.log import JobEntry
 from crackerjack.types import JobId
 from tests.web.followers import Following
-from tests.web.serving import SECONDS, Writer, serving
+from tests.web.serving import SECONDS, Writer, free_port, serving
 from tests.web.waiting import until
 
 LOST_WITHIN: Final = 15.0
@@ -49,22 +48,6 @@ def project(tmp_path: Path) -> Path:
         text += f'{table}\ncommand = ["sh", "{hook}.sh"]\nstrategy = "fast"\n'
     (project / "pyproject.toml").write_text(text)
     return project
-
-
-def port_below_the_ephemeral() -> int:
-    """A free port that no outgoing connection gets by chance while the server is away.
-
-    One of a client that tries to come back might even be connected to itself.
-    """
-    for port in random.sample(range(20_000, 32_000), 100):
-        with socket.socket() as tried:
-            tried.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                tried.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise AssertionError("no port is free")
 
 
 class MortalServer:
@@ -101,7 +84,7 @@ class MortalServer:
 
 @pytest.fixture
 def server() -> Iterator[MortalServer]:
-    server = MortalServer(port_below_the_ephemeral())
+    server = MortalServer(free_port())
     server.start()
     yield server
     server.kill()
