@@ -1,4 +1,4 @@
-"""One WebSocket client of a feed: a cursor, and how events get to it."""
+"""One WebSocket client of a feed: a position, and how events get to it."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class WebSocket(Protocol):
 
 
 class Connection:
-    """Delivers a feed to one client after its cursor: each event once, in order.
+    """Delivers a feed to one client after its position: each event once, in order.
 
     At the head it is pushed what is new, as bytes framed once for all. When the client does not take
     them fast enough, and at the beginning, a task of its own reads on from the log: such a client
@@ -75,8 +75,8 @@ class Connection:
         "_tell_position",
         "_writer",
         "_written",
-        "cursor",
         "feed",
+        "position",
         "selection",
         "websocket",
     )
@@ -93,7 +93,7 @@ class Connection:
     ) -> None:
         self.feed: Final = feed
         self.selection: Final = selection
-        self.cursor = since
+        self.position = since
         """The position up to which everything wanted was sent."""
         self._registered_at: Final = time.monotonic()
         self.websocket: Final = websocket
@@ -119,9 +119,9 @@ class Connection:
 
     async def say(self, message: dict[str, object]) -> None:
         """Send an answer; in the stream of all jobs with the `cursor` to come back with after it."""
-        await self._drained()  # before the cursor is looked up: events may be pushed meanwhile
+        await self._drained()  # before the position is looked up: events may be pushed meanwhile
         if self.feed.job_id is None:
-            message["cursor"] = self.feed.cursor(self.cursor)
+            message["cursor"] = self.feed.cursor(self.position)
         await self.send(msgspec.json.encode(message))
 
     async def send(self, message: bytes) -> None:
@@ -133,17 +133,17 @@ class Connection:
     def push(self, page: Page) -> bool:
         """Take a page at the head; False when it cannot be written now, and the log must do."""
         writer = self._writer
-        if writer is None or self._closed or page.after != self.cursor:
+        if writer is None or self._closed or page.after != self.position:
             return self._read_on()
         try:
-            parts = page.parts(self.selection, self.cursor)
+            parts = page.parts(self.selection, self.position)
         except StoreError:  # nobody else's concern: the task meets it too, and says so
             return self._read_on()
         for part in parts:
             if writer.waiting > _FULL:
                 return self._read_on()
             self._write(writer, part.data)
-            self.cursor = part.last
+            self.position = part.last
         return self._read_on() if self.feed.ended else True
 
     def look_after(self, now: float) -> None:
@@ -154,7 +154,7 @@ class Connection:
         if not self.feed.exists and waited > self._limits.wait_for_job:
             self.close(4404, f"no such job within {self._limits.wait_for_job:.0f} s")
         elif self._stalled(now):
-            self.close(4408, f"slow; resume with since={self.cursor}")
+            self.close(4408, f"slow; resume with since={self.position}")
         elif self in self.feed.live and self._silent_for(now) >= self._limits.position_every:
             self._write_position()
 
@@ -196,9 +196,9 @@ class Connection:
             self.stop()
 
     async def _catch_up(self) -> None:
-        """Send what the log has after the cursor; return at the head, to be pushed what comes."""
+        """Send what the log has after the position; return at the head, to be pushed what comes."""
         while True:
-            page = self.feed.page(self.cursor)
+            page = self.feed.page(self.position)
             if page is not None:
                 await self._send_page(page)
                 # Others have a turn, also where nothing had to be waited for.
@@ -221,19 +221,19 @@ class Connection:
 
     async def _send_page(self, page: Page) -> None:
         if self._writer is not None:
-            for part in page.parts(self.selection, self.cursor):
+            for part in page.parts(self.selection, self.position):
                 await self._drained()
                 self._write(self._writer, part.data)
-                self.cursor = part.last
+                self.position = part.last
             return
-        for part in page.messages(self.selection, self.cursor):
-            self.cursor = part.last  # before others have a turn: what they say comes after this
+        for part in page.messages(self.selection, self.position):
+            self.position = part.last  # before others have a turn: what they say comes after this
             await self._send(part.data)
-        self.cursor = page.last
+        self.position = page.last
 
     async def _wait(self) -> None:
         every = self._limits.position_every
-        await self.feed.wait(self.cursor, max(0.0, every - self._silent_for(time.monotonic())))
+        await self.feed.wait(self.position, max(0.0, every - self._silent_for(time.monotonic())))
         self._tell_position = self._silent_for(time.monotonic()) >= every
 
     async def _told_position(self) -> None:
@@ -277,13 +277,13 @@ class Connection:
         message: dict[str, object] = {
             "event_type": "stream_position",
             # A page of the log may have led past what the feed was told.
-            "data": {"head": max(self.feed.head, self.cursor), "timestamp": now},
+            "data": {"head": max(self.feed.head, self.position), "timestamp": now},
             "timestamp": now,
         }
         if self.feed.job_id is not None:
-            message |= {"job_id": self.feed.job_id, "seq": self.cursor}
+            message |= {"job_id": self.feed.job_id, "seq": self.position}
         else:
-            message |= {"cursor": self.feed.cursor(self.cursor)}
+            message |= {"cursor": self.feed.cursor(self.position)}
         return msgspec.json.encode(message)
 
     def _silent_for(self, now: float) -> float:

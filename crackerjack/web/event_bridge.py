@@ -147,7 +147,7 @@ class EventBusWebSocketBridge:
     def lag(self) -> int:
         """How many events the client that is furthest behind is behind."""
         # A page of the log may have led a client past what its feed was told.
-        return max([0, *(one.feed.head - one.cursor for one in self._all())])
+        return max([0, *(one.feed.head - one.position for one in self._all())])
 
     def position_of(self, cursor: str) -> int:
         """See :meth:`Feeds.position_of`."""
