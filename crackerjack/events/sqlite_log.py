@@ -57,7 +57,9 @@ class SqliteEventLog:
 
     One connection writes, under a lock; each thread that reads has a connection from a pool. A commit
     survives any crash of a process; one with a terminal event also a loss of power, and with it all
-    commits before it. Raises :exc:`StoreUnavailable` and :exc:`StoreTooNew`.
+    commits before it. When the file was removed or replaced, it says so to who
+    looks for new events, for nobody writes to it any more; what it has is still read. Raises :exc:`StoreUnavailable` and
+    :exc:`StoreTooNew`.
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
@@ -118,12 +120,14 @@ class SqliteEventLog:
 
     def read_all(self, after: int, limit: int) -> list[tuple[int, WorkflowEvent]]:
         items = f"{_POSITIONED} WHERE events.id > ? ORDER BY events.id LIMIT ?"
+        check_in_place(self.path, self._opened)
         with explained(self.path):
             return json_decoder(list[tuple[int, WorkflowEvent]]).decode(
                 self._array(items, (after, limit))
             )
 
     def position(self) -> int:
+        check_in_place(self.path, self._opened)
         rows = self._rows("SELECT seq FROM sqlite_sequence WHERE name = 'events'")
         return int(rows[0][0]) if rows else 0
 
@@ -150,6 +154,7 @@ class SqliteEventLog:
         return [_entry(row) for row in rows]
 
     def count_jobs(self) -> dict[JobStatus, int]:
+        check_in_place(self.path, self._opened)
         rows = self._rows(
             f"SELECT terminal, head > 0 AND NOT {_QUEUED}, count(*) FROM jobs GROUP BY 1, 2"
         )

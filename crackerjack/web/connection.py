@@ -20,6 +20,8 @@ STALLED_AFTER: Final = 30.0
 """Seconds without taking a byte while data waits, after which a client is dropped."""
 _FULL: Final = LARGEST_MESSAGE
 """Bytes waiting for a client; with more, it reads on from the log when it has taken them."""
+UNREADABLE: Final = "the store cannot be read"
+"""The reason of a close with 1011: the client comes back, and so hears when it can be read again."""
 GONE: Final = (OSError, RuntimeError, WebSocketDisconnect)
 """What ASGI servers and starlette raise when the client is gone."""
 _LOGGER: Final = logging.getLogger("crackerjack.web")
@@ -191,7 +193,7 @@ class Connection:
             self.close(4404, "the job was forgotten")
         except StoreError as error:
             _LOGGER.warning("a client could not be served: %s", error)
-            self.close(1011, "the store cannot be read")
+            self.close(1011, UNREADABLE)
         except GONE:
             self.stop()
 

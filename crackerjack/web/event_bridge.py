@@ -16,7 +16,7 @@ from crackerjack.errors import StoreUnavailable
 from crackerjack.events.hub import Hub
 from crackerjack.events.poke import PokeBox
 from crackerjack.types import JobId
-from crackerjack.web.connection import Connection, Limits, WebSocket
+from crackerjack.web.connection import UNREADABLE, Connection, Limits, WebSocket
 from crackerjack.web.feed import Feeds
 from crackerjack.web.page import Selection
 
@@ -24,6 +24,8 @@ POLL_SECONDS: Final = 0.25
 """Between looks at the log when nobody says that something is new: what a lost poke costs."""
 _RETRY_SECONDS: Final = (0.5, 5.0)
 """When clients of a server that goes down are to come back: spread, so that they don't at once."""
+_BLIND_SECONDS: Final = 5.0
+"""With a store that cannot be read for so long, clients are told so instead of being left to wait."""
 _LOGGER: Final = logging.getLogger("crackerjack.web")
 
 ALL_JOBS: Final = None
@@ -68,6 +70,7 @@ class EventBusWebSocketBridge:
             dict
         )
         self._looking = False
+        self._blind_since: float | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
     @asynccontextmanager
@@ -177,7 +180,18 @@ class EventBusWebSocketBridge:
             if self._feeds.look():
                 self.look()
         except StoreUnavailable as error:  # the poll comes back to it
+            self._cannot_see(error)
+        else:
+            self._blind_since = None
+
+    def _cannot_see(self, error: StoreUnavailable) -> None:
+        now = time.monotonic()
+        if self._blind_since is None:
+            self._blind_since = now
             _LOGGER.warning("new events cannot be read: %s", error)
+        elif now - self._blind_since > _BLIND_SECONDS:
+            for connection in self._all():
+                connection.close(1011, UNREADABLE)
 
     def _look_after_all(self) -> None:
         now = time.monotonic()

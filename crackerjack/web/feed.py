@@ -93,6 +93,10 @@ class Feed:
             self.head, self.ended = entry.head, entry.terminal is not None
             self._pages_of = (self.job_id, entry.header.created)
 
+    def check_readable(self) -> None:
+        """Raise :exc:`StoreUnavailable` where waiting for more events would be in vain."""
+        self._log.position()
+
     def check(self, since: int) -> None:
         """Raise :exc:`FutureCursor` for a position that was never reached.
 

@@ -78,6 +78,7 @@ class EventStream(Response):
                 elif self._feed.ended:
                     return
                 elif not await self._feed.wait(self._cursor, PING_SECONDS):
+                    self._feed.check_readable()
                     yield _PING
         except StoreError:
             return  # the client comes back, and is told

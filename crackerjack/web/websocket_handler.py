@@ -15,10 +15,17 @@ from starlette.applications import Starlette
 from starlette.routing import WebSocketRoute
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from crackerjack.errors import CrackerjackError, FutureCursor, InvalidJobId, UnknownJob, UsageError
+from crackerjack.errors import (
+    CrackerjackError,
+    FutureCursor,
+    InvalidJobId,
+    StoreError,
+    UnknownJob,
+    UsageError,
+)
 from crackerjack.types import JobId, parse_job_id
 from crackerjack.web.admission import Admission, query, subprotocol
-from crackerjack.web.connection import GONE, Connection
+from crackerjack.web.connection import GONE, UNREADABLE, Connection
 from crackerjack.web.event_bridge import ALL_JOBS, EventBusWebSocketBridge
 from crackerjack.web.feed import A_NUMBER
 from crackerjack.web.page import Selection, wanted_types
@@ -100,6 +107,10 @@ class WebSocketHandler:
             self._on_refusal(refused.counted_as)
             with suppress(*GONE):  # who left needs no reason
                 await websocket.close(refused.code, refused.reason[:_LONGEST_REASON])
+            return
+        except StoreError as error:
+            _LOGGER.warning("a client could not be served: %s", error)
+            await websocket.close(1011, UNREADABLE)
             return
         try:
             trusted = self._admission.trusts(websocket.scope)
