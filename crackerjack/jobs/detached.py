@@ -11,8 +11,9 @@ from typing import Annotated, Final
 
 import msgspec
 
-from crackerjack.errors import UnknownJob, UsageError
+from crackerjack.errors import JobExists, UnknownJob, UsageError
 from crackerjack.events.log import EventLog
+from crackerjack.jobs.process_identity import pid_of
 from crackerjack.types import JobId
 
 _LOOK_EVERY: Final = 0.02
@@ -65,7 +66,7 @@ def start_detached(
 ) -> None:
     """Start ``crackerjack run`` and return when its job is in the log.
 
-    Raises :exc:`UsageError` with the run's own sentence when it does not begin.
+    Raises :exc:`JobExists`, and :exc:`UsageError` with the run's own sentence when it does not begin.
     """
     choice = [f"--workflow={workflow}"] if workflow else []
     argv: Sequence[str] = (
@@ -84,21 +85,24 @@ def start_detached(
         )
         # Somebody has to ask how it ended, or it stays a zombie for as long as we live.
         threading.Thread(target=process.wait, name=f"reaper-{job_id}", daemon=True).start()
-        while not _has_begun(log, job_id):
+        while _runner(log, job_id) != process.pid:
             try:
                 process.wait(_LOOK_EVERY)
             except subprocess.TimeoutExpired:
                 continue
-            if _has_begun(log, job_id):
+            runner = _runner(log, job_id)
+            if runner == process.pid:
                 return
+            if runner is not None:
+                raise JobExists(job_id)
             said.seek(0)
             words = said.read(_MOST_WORDS).decode(errors="replace").strip()
             raise UsageError(words.removeprefix("crackerjack: error: ") or "the run did not begin")
 
 
-def _has_begun(log: EventLog, job_id: JobId) -> bool:
+def _runner(log: EventLog, job_id: JobId) -> int | None:
+    """The number of the process that runs the job, 0 on another host; None while there is no such job."""
     try:
-        log.job(job_id)
+        return pid_of(log.job(job_id).header.owner)
     except UnknownJob:
-        return False
-    return True
+        return None

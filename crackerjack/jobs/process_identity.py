@@ -28,12 +28,18 @@ def is_alive(identity: str) -> bool | None:
     A stopped process (SIGSTOP, a sleeping laptop) is alive. Another process that got the same number
     later is not the same process.
     """
-    host, _, rest = identity.partition(":")
-    pid, _, start = rest.partition(":")
-    if host != _host() or not pid.isdecimal():
+    if not (pid := pid_of(identity)):
         return None
-    found = _start(int(pid))
+    start = identity.split(":", 2)[2]  # which may have colons
+    found = _start(pid)
     return found is not None and start in {found, "unknown"}
+
+
+def pid_of(identity: str) -> int:
+    """The number of that process; 0 when it is on another host."""
+    host, _, rest = identity.partition(":")
+    pid = rest.partition(":")[0]
+    return int(pid) if host == _host() and pid.isdecimal() else 0
 
 
 def _host() -> str:

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -234,6 +235,15 @@ class TestStart:
         assert client.get("/jobs/first/output/say").text == "said\n"
         again = client.post("/jobs", json=body)
         assert (again.status_code, again.json()["status"]) == (409, 409)
+
+    def test_of_runs_that_are_started_with_one_id_only_one_begins(
+        self, client: httpx.Client, project: Path
+    ) -> None:
+        body = {"project": str(project), "options": {"hook": ["say"]}, "job_id": "same"}
+        with ThreadPoolExecutor(4) as pool:
+            answers = list(pool.map(lambda _: client.post("/jobs", json=body), range(4)))
+        assert sorted(answer.status_code for answer in answers) == [201, 409, 409, 409]
+        assert len(client.get("/jobs").json()["jobs"]) == 1
 
     @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGKILL])
     def test_a_run_outlives_the_server_that_started_it(

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.web.serving import SECONDS, Served, Writer, decoded, received
-from tests.web.test_delivery import wait_for
+from tests.web.waiting import wait_for
 
 
 @pytest.mark.parametrize("replaced", [False, True])
