@@ -41,7 +41,7 @@ def _session(job: JobState, payload: SessionInitializing) -> None:
 def _workflow_started(job: JobState, payload: WorkflowStarted) -> None:
     """Plan the steps; a job that was queued again starts over."""
     job.status = JobStatus.RUNNING
-    job.workflow = payload.workflow
+    job.workflow, job.options = payload.workflow, payload.options
     job.expected = payload.expected
     job.hooks, job.goes_on = {}, {}
     job.steps = {

@@ -22,6 +22,8 @@ FAILING: Final = frozenset({"failed", "error"})
 """The outcomes of a test that did not pass."""
 
 
+_PARTIAL: Final = ("--changed-only", "--since ", "--path ")
+
 _DOING: Final[Mapping[str, str]] = {
     "run_configuration": "Reading the configuration",
     "run_fast_hooks": "Running fast hooks",
@@ -202,6 +204,8 @@ class JobState(msgspec.Struct, kw_only=True):
     """The last event that the snapshot includes; 0 before the first."""
     status: JobStatus = JobStatus.WAITING
     workflow: str = ""
+    options: tuple[str, ...] = ()
+    """What the run was asked to do, see :class:`crackerjack.events.payload.WorkflowStarted`."""
     title: str = ""
     project: str = ""
     """Absolute path."""
@@ -232,6 +236,11 @@ class JobState(msgspec.Struct, kw_only=True):
     ended: float | None = None
     unread: int = 0
     """Events that a newer crackerjack wrote and this one cannot read."""
+
+    @property
+    def partial(self) -> bool:
+        """Whether it looked at some of the project's files only."""
+        return any(option.startswith(_PARTIAL) for option in self.options)
 
     def step(self, step_id: str) -> StepState:
         """The step; one that the plan does not name is added to it."""
