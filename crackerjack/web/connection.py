@@ -156,7 +156,7 @@ class Connection:
         if not self.feed.exists and waited > self._limits.wait_for_job:
             self.close(4404, f"no such job within {self._limits.wait_for_job:.0f} s")
         elif self._stalled(now):
-            self.close(4408, f"slow; resume with since={self.position}")
+            self.close(4408, f"slow; resume with since={self._since()}")
         elif self in self.feed.live and self._silent_for(now) >= self._limits.position_every:
             self._write_position()
 
@@ -287,6 +287,12 @@ class Connection:
         else:
             message |= {"cursor": self.feed.cursor(self.position)}
         return msgspec.json.encode(message)
+
+    def _since(self) -> str:
+        """Where a client is to come back: what it sends as `since`."""
+        if self.feed.job_id is not None:
+            return str(self.position)
+        return self.feed.cursor(self.position)
 
     def _silent_for(self, now: float) -> float:
         return now - self._sent_at

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,7 +15,7 @@ from crackerjack.web.connection import Limits
 from crackerjack.web.feed import Feeds
 from crackerjack.web.page import Selection
 from tests.web.in_process import FRAMING, STOCK, InProcess, in_process
-from tests.web.serving import SECONDS, Writer, decoded, received, stalled_socket
+from tests.web.serving import SECONDS, Writer, decoded, handshake, received, stalled_socket
 from tests.web.waiting import wait_for
 
 
@@ -244,6 +246,29 @@ def test_a_client_that_takes_nothing_is_dropped_and_hurts_nobody(
             assert take(other, 3000) == list(range(1, 3001))
             wait_for(lambda: server.connections() == 1)
         wait_for(lambda: server.connections() == 0)
+
+
+@pytest.mark.parametrize("path", ["/ws/progress/job123?since=", "/ws/events?since="])
+def test_who_is_dropped_is_told_where_to_come_back(writer: Writer, path: str) -> None:
+    job_id = writer.job()
+    start = "0" if "progress" in path else f"{writer.log.store_id}.0"
+    limits = Limits(stalled_after=0.5, look_every=0.05)
+    with (
+        in_process(limits=limits) as server,
+        socket.create_connection(("127.0.0.1", server.port), SECONDS) as client,
+    ):
+        client.sendall(handshake(path + start))
+        wait_for(lambda: server.connections() == 1)
+        writer.publish(job_id, 3000, text="x" * 5000)
+        wait_for(lambda: server.connections() == 0)
+        said = bytearray()
+        while not (told := re.search(rb"resume with since=([0-9a-f.]+)$", said[-100:])):
+            took = client.recv(1 << 20)
+            assert took, said[-200:]
+            said += took
+        with server.connect(path + told[1].decode()) as again:
+            first = decoded(again.recv(SECONDS))
+    assert first["seq"] == int(re.findall(rb'"seq":(\d+)', said)[-1]) + 1
 
 
 def test_a_job_that_never_comes(writer: Writer) -> None:
