@@ -82,16 +82,21 @@ def serving(
     cwd: Path | None = None,
     port: int = 0,
     prefix: Sequence[str] = (),
+    own_session: bool = False,
     **env: str,
 ) -> Iterator[Served]:
-    """Serve the store of ``CRACKERJACK_STATE_DIR`` while the block runs; `prefix` starts the command."""
+    """Serve the store of ``CRACKERJACK_STATE_DIR`` while the block runs; `prefix` starts the command.
+
+    With `own_session` a signal can be sent to all of it and not to the tests; but when those are
+    killed, it stays.
+    """
     process = subprocess.Popen(
         [*prefix, sys.executable, "-m", "crackerjack", "serve", "--port", str(port), *arguments],
         stderr=subprocess.PIPE,
         text=True,
         cwd=cwd,
         env={**os.environ, **env},
-        start_new_session=True,  # so that a signal can be sent to all of it, and not to the tests
+        start_new_session=own_session,
     )
     assert process.stderr is not None
     try:

@@ -220,7 +220,7 @@ class TestStart:
 
     @pytest.fixture
     def server(self, tmp_path: Path) -> Iterator[Served]:
-        with serving("--project-root", str(tmp_path)) as served:
+        with serving("--project-root", str(tmp_path), own_session=True) as served:
             yield served
 
     def test_a_run_is_started_and_streams(self, client: httpx.Client, project: Path) -> None:
