@@ -157,7 +157,7 @@ async def _streamed(
             say(f"Connection lost ({state.reason}); coming back in {state.retry_in:.1f} s.")
 
     if job := arguments.job:
-        if (await snapshot(url, job, token=token))["status"] == JobStatus.WAITING:
+        if (await snapshot(url, job, token=token)).get("status") == JobStatus.WAITING:
             say(f"{url} knows no job {job} yet; waiting for it to begin.")
     else:
         job = latest_job(url, token=token)

@@ -39,7 +39,8 @@ def latest_job(url: str, *, token: str = "") -> str:
 def _jobs(url: str, query: str, token: str) -> list[_Job]:
     request = Request(f"{http_address(url)}/jobs{query}")  # noqa: S310 - HTTP, or none at all
     if token:
-        request.add_header("Authorization", f"Bearer {token}")
+        # Whoever the server redirects us to gets no token.
+        request.add_unredirected_header("Authorization", f"Bearer {token}")
     try:
         with urlopen(request, timeout=_TIMEOUT) as answer:  # noqa: S310
             return json_decoder(_Jobs).decode(answer.read()).jobs

@@ -30,11 +30,16 @@ _CONTROL: Final = frozenset(
 )
 """Messages that are not in the log."""
 _FINISHED: Final = 1000
+_UNSUPPORTED: Final = 1007
+"""RFC 6455, section 7.4.1: a message that is not what it should be."""
 _FINAL: Final = frozenset({1003, 1007, 1008, 1009, *range(4400, 4500)}) - {4408}
 """Close codes that say "don't come back"; 1012, 1013 and 4408 say "come back with `since`"."""
 _DELAYS: Final = (0.1, 10.0)
 """Seconds before coming back: first, and at most. Each failure doubles it."""
-_OPEN_TIMEOUT: Final = 15.0  # seconds
+_OPEN_TIMEOUT: Final = 15.0
+"""Seconds for the handshake, and for a snapshot."""
+_LONGEST_TOLD: Final = 60.0
+"""Seconds that a server may keep us away; ours says 5 at most."""
 _UNREACHABLE: Final = (OSError, InvalidHandshake, EOFError)
 """No connection, or a lost one, without a word from the server."""
 
@@ -63,7 +68,8 @@ async def stream(
     `url` is the server's, such as ``http://127.0.0.1:8675``; `types` names the wanted event types
     (``hook_*``), all when empty. A lost connection is made again, for ever once there was one;
     `on_state` is told. Raises :exc:`ServerUnreachable` when the first attempt fails,
-    :exc:`ServerRefused`, :exc:`StreamBroken` when an event is missing, and :exc:`UsageError`.
+    :exc:`ServerRefused`, also when it says what is no event, :exc:`StreamBroken` when an event is missing,
+    and :exc:`UsageError`.
     """
     follower = _Follower(url, job_id, since, types, token)
     failures = 0
@@ -103,7 +109,8 @@ async def snapshot(url: str, job_id: str, *, token: str = "") -> dict[str, Any]:
     follower = _Follower(url, job_id, None, (), token)
     try:
         async with follower.connection(batch=False) as socket:
-            message: dict[str, Any] = msgspec.json.decode(await socket.recv())
+            async with asyncio.timeout(_OPEN_TIMEOUT):
+                message = await socket.recv()
     except ConnectionClosed as closed:
         code, reason = (closed.rcvd.code, closed.rcvd.reason) if closed.rcvd else (1006, "lost")
         raise ServerRefused(url, code, reason) from None
@@ -111,8 +118,10 @@ async def snapshot(url: str, job_id: str, *, token: str = "") -> dict[str, Any]:
         raise ServerRefused(url, error.response.status_code, _detail(error)) from None
     except _UNREACHABLE as error:
         raise ServerUnreachable(url, str(error) or type(error).__name__) from None
-    data: dict[str, Any] = message["data"]
-    return data
+    try:
+        return json_decoder(_Snapshot).decode(message).data
+    except (msgspec.MsgspecError, RecursionError) as error:
+        raise follower.not_ours(error) from None
 
 
 class _Follower:
@@ -151,6 +160,16 @@ class _Follower:
 
     def take(self, message: str | bytes) -> Iterator[WorkflowEvent]:
         """The new events in a message, in order; moves the cursor over each before it is given out."""
+        try:
+            yield from self._take(message)
+        except (msgspec.MsgspecError, RecursionError) as error:
+            raise self.not_ours(error) from None
+
+    def not_ours(self, error: Exception) -> ServerRefused:
+        """What to raise for a message that no server of ours sends."""
+        return ServerRefused(self._url, _UNSUPPORTED, f"what it says is not an event: {error}")
+
+    def _take(self, message: str | bytes) -> Iterator[WorkflowEvent]:
         self.was_connected = True
         is_batch = message[:1] in {"[", b"["}
         for item in json_decoder(list[msgspec.Raw]).decode(message) if is_batch else [message]:
@@ -158,6 +177,8 @@ class _Follower:
             if kind.event_type in _CONTROL or kind.seq <= (self._cursor or 0):
                 continue
             event = json_decoder(WorkflowEvent).decode(item)
+            if event.job_id != self._job_id:
+                raise msgspec.ValidationError(f"it is of job {event.job_id[:64]!r}")
             expected = (self._cursor or 0) + 1
             if not self._types and event.seq != expected:
                 raise StreamBroken(self._job_id, expected - 1, event.seq)
@@ -180,6 +201,12 @@ class _Follower:
             raise ServerRefused(self._url, status, _detail(error)) from None
 
 
+class _Snapshot(msgspec.Struct):
+    """The message ``job_snapshot``."""
+
+    data: dict[str, Any]
+
+
 class _Message(msgspec.Struct):
     """What tells an event from a control message."""
 
@@ -192,8 +219,8 @@ def _detail(error: InvalidStatus) -> str:
 
 
 def _delay(reason: str, failures: int) -> float:
-    if found := re.search(r"retry in ([0-9.]{1,8})", reason):
-        return float(found[1])
+    if found := re.search(r"retry in ([0-9]{1,9}(?:\.[0-9]{1,9})?)", reason):
+        return min(float(found[1]), _LONGEST_TOLD)
     first, most = _DELAYS
     spread: float = random.uniform(0.5, 1.0)  # noqa: S311 - so that clients don't come at once
     return min(most, first * 2.0 ** min(failures, 16)) * spread

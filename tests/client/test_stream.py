@@ -12,17 +12,18 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from websockets.sync.server import ServerConnection, serve
 
-from crackerjack.client import State, snapshot, stream
+from crackerjack.client import State, latest_job, snapshot, stream
 from crackerjack.errors import ServerRefused, ServerUnreachable, StreamBroken, UsageError
 from crackerjack.events.event import WorkflowEvent
 from tests.web.serving import SECONDS, Writer, free_port, serving
-from tests.web.waiting import wait_for
+from tests.web.waiting import until, wait_for
 
 README = Path(__file__).parents[2] / "README.md"
 CLIENT_JS = Path(__file__).parents[2] / "crackerjack" / "web" / "static" / "client.js"
@@ -106,13 +107,13 @@ def test_a_server_that_is_restarted_loses_nothing(writer: Writer, how: int) -> N
 
 
 @contextmanager
-def telling(*messages: str, code: int = 1000) -> Iterator[str]:
+def telling(*messages: str | bytes, code: int = 1000, reason: str = "told") -> Iterator[str]:
     """A server that tells each client the same, right or wrong."""
 
     def tell(connection: ServerConnection) -> None:
         for message in messages:
             connection.send(message)
-        connection.close(code, "told")
+        connection.close(code, reason)
 
     with serve(tell, "127.0.0.1", 0) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -151,6 +152,83 @@ def test_refused_for_good(code: int) -> None:
     with telling(code=code) as url, pytest.raises(ServerRefused) as refused:
         collected(url, "job123")
     assert refused.value.code == code
+
+
+NO_EVENTS: list[str | bytes] = [
+    "hello",
+    "",
+    "1",
+    "[1]",
+    "[[]]",
+    "{}",
+    b"\xff\xfe",
+    "[" * 100_000,
+    told(1).replace("1.0", "NaN"),
+    '{"event_type": "workflow_started", "seq": 1}',
+    told(1).replace('"seq": 1', '"seq": "1"'),
+]
+
+
+@pytest.mark.parametrize("message", [*NO_EVENTS, told(1).replace("job123", "other")])
+def test_what_is_no_event_ends_the_stream(message: str | bytes) -> None:
+    with telling(message) as url, pytest.raises(ServerRefused, match=r"not an event"):
+        collected(url, "job123")
+
+
+@pytest.mark.parametrize("message", NO_EVENTS[:8])
+def test_what_is_no_snapshot(message: str | bytes) -> None:
+    with telling(message) as url, pytest.raises(ServerRefused, match=r"not an event"):
+        asyncio.run(snapshot(url, "job123"))
+
+
+@pytest.mark.parametrize(
+    ("reason", "least", "most"),
+    [("retry in 1.2.3", 1.2, 1.2), ("retry in 99999999", 60, 60), ("retry in .", 0, 0.1)],
+)
+def test_when_to_come_back_is_no_order(reason: str, least: float, most: float) -> None:
+    """A server may neither keep its clients away for years nor end them with what is no number."""
+    states: list[State] = []
+
+    async def listen(url: str) -> None:
+        async for _ in stream(url, "job123", on_state=states.append):
+            pytest.fail("there is no event")
+
+    async def until_lost(url: str) -> None:
+        listening = asyncio.create_task(listen(url))
+        await until(lambda: listening.done() or (states and not states[-1].connected))
+        assert not listening.done(), listening.exception()
+        listening.cancel()
+
+    with telling(code=1012, reason=reason) as url:
+        asyncio.run(until_lost(url))
+    assert least <= states[-1].retry_in <= most
+
+
+def test_no_token_goes_where_a_server_redirects() -> None:
+    got: list[str | None] = []
+
+    class Elsewhere(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            got.append(self.headers["Authorization"])
+            if len(got) == 1:
+                self.send_response(302)
+                self.send_header("Location", f"http://localhost:{server.server_port}/")
+                self.end_headers()
+            else:
+                self.send_response(200)
+                self.end_headers()
+                self.wfile.write(b'{"jobs": [{"job_id": "job123"}]}')
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Elsewhere) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        found = latest_job(f"http://127.0.0.1:{server.server_port}", token="sesame")
+        server.shutdown()
+        thread.join()
+    assert (found, got) == ("job123", ["Bearer sesame", None])
 
 
 def test_addresses_where_no_server_is() -> None:
@@ -212,6 +290,34 @@ def test_javascript_across_a_restart(writer: Writer, tmp_path: Path) -> None:
         writer.end(job_id)
         said += following.stdout.readlines()
     assert said == [*(f"{seq}\n" for seq in range(1, 8)), "ended\n"]
+
+
+@pytest.mark.parametrize(
+    ("message", "reason", "said"),
+    [
+        ("hello", "told", "Error: what the server says is not an event"),
+        ("[null]", "told", "Error: what the server says is not an event"),
+        (told(1), "retry in 1.2.3", "1"),
+    ],
+)
+def test_javascript_with_a_hostile_server(
+    tmp_path: Path, message: str, reason: str, said: str
+) -> None:
+    script = tmp_path / "follow.js"
+    script.write_text(NODE)
+    with telling(message, code=1012, reason=reason) as url:
+        argv = [*node(), str(script), str(CLIENT_JS), url, "job123"]
+        with subprocess.Popen(
+            argv, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        ) as following:
+            assert following.stdout is not None
+            assert following.stderr is not None
+            assert following.stdout.readline() == f"{said}\n"
+            following.stderr.readline()  # connected
+            lost = following.stderr.readline()
+            following.kill()
+    if reason != "told":
+        assert json.loads(lost)["retryAfter"] == 1.2
 
 
 def test_breaking_off_closes_the_connection(writer: Writer) -> None:

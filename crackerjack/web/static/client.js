@@ -20,10 +20,20 @@
   const CONTROL = new Set(['job_snapshot', 'stream_position', 'pong', 'error', 'cancel_requested']);
   const FIRST_DELAY = 0.1; // seconds before coming back
   const LAST_DELAY = 10;
+  const LONGEST_TOLD = 60; // seconds that a server may keep us away
 
   // Close codes that say "don't come back"; 1012, 1013 and 4408 say "come back with since".
   function isFinal(code) {
     return [1003, 1007, 1008, 1009].includes(code) || (code >= 4400 && code < 4500 && code !== 4408);
+  }
+
+  function parse(text) {
+    try {
+      const said = [].concat(JSON.parse(text));
+      return said.every((one) => one && typeof one.event_type === 'string') ? said : null;
+    } catch {
+      return null;
+    }
   }
 
   function stream(url, jobId, options) {
@@ -68,7 +78,11 @@
       const protocols = settings.token ? ['crackerjack', `crackerjack.bearer.${settings.token}`] : [];
       socket = new Socket(address, protocols);
       socket.onopen = () => settings.onState({ connected: true, reason: '', retryAfter: 0 });
-      socket.onmessage = (message) => [].concat(JSON.parse(message.data)).forEach(take);
+      socket.onmessage = (message) => {
+        const events = parse(message.data);
+        if (events === null) finish(new Error('what the server says is not an event'));
+        else events.forEach(take);
+      };
       socket.onerror = () => {}; // a close event follows
       socket.onclose = (closed) => {
         if (over) return;
@@ -79,9 +93,9 @@
     }
 
     function retry(reason) {
-      const told = /retry in ([0-9.]{1,8})/.exec(reason);
+      const told = /retry in ([0-9]{1,9}(?:\.[0-9]{1,9})?)/.exec(reason);
       const delay = told
-        ? Number(told[1])
+        ? Math.min(LONGEST_TOLD, Number(told[1]))
         : Math.min(LAST_DELAY, FIRST_DELAY * 2 ** Math.min(failures, 16)) * (0.5 + Math.random() / 2);
       failures += 1;
       settings.onState({ connected: false, reason, retryAfter: delay });
