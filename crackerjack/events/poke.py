@@ -10,6 +10,7 @@ from __future__ import annotations
 import errno
 import os
 import select
+import stat
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -39,13 +40,14 @@ class Poker:
     @staticmethod
     def _poke(path: str) -> None:
         try:
-            pipe = os.open(path, os.O_WRONLY | os.O_NONBLOCK)
+            pipe = os.open(path, os.O_WRONLY | os.O_NONBLOCK | os.O_NOFOLLOW)
         except OSError as error:
             if error.errno == errno.ENXIO:  # nobody has it open: its process is gone
                 _remove(path)
             return
         with suppress(OSError):  # full: enough pokes are waiting
-            os.write(pipe, b"!")
+            if stat.S_ISFIFO(os.fstat(pipe).st_mode):  # never into a file that somebody put there
+                os.write(pipe, b"!")
         os.close(pipe)
 
 

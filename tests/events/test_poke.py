@@ -34,6 +34,19 @@ def test_the_pipe_of_a_process_that_is_gone_is_removed(tmp_path: Path) -> None:
     assert os.listdir(tmp_path) == []
 
 
+def test_only_pipes_are_poked(tmp_path: Path) -> None:
+    """What else somebody puts there, or links to from there, is not written to."""
+    pokes, elsewhere = tmp_path / "pokes", tmp_path / "elsewhere"
+    pokes.mkdir()
+    elsewhere.write_text("precious")
+    (pokes / "1-file.poke").write_text("precious")
+    (pokes / "2-link.poke").symlink_to(elsewhere)
+    (pokes / "3-directory.poke").mkdir()
+    Poker(str(pokes)).poke()
+    assert elsewhere.read_text() == "precious"
+    assert (pokes / "1-file.poke").read_text() == "precious"
+
+
 def test_a_listener_that_is_slow_is_not_waited_for(tmp_path: Path) -> None:
     go_on, looked = threading.Event(), threading.Semaphore(0)
 
