@@ -22,6 +22,7 @@ def serve(arguments: argparse.Namespace) -> int:
         origins=parse_origins(arguments.allowed_origin),
         hosts=frozenset({arguments.host.lower(), *map(str.lower, arguments.allowed_host)}),
     )
+    admission.check_token()
     admission.check_binding(arguments.host)
     roots = _roots(arguments.project_root)
     with (

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hmac
 import ipaddress
+import re
 from collections.abc import Collection, Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
@@ -15,6 +16,8 @@ from crackerjack.errors import UsageError
 BEARER_PROTOCOL: Final = "crackerjack.bearer."
 """A subprotocol that carries the token: a browser's WebSocket cannot set headers."""
 _SCHEMES: Final = {"ws": "http", "wss": "https"}
+_HOST: Final = re.compile(r"(?:\[([0-9A-Fa-f:.]+)\]|([^\[\]:@/\s]+))(?::[0-9]*)?")
+"""``host[:port]``, RFC 9110 section 7.2; without what only a URL can have, such as a user's name."""
 _HOSTS: Final = frozenset({"localhost"})
 
 
@@ -48,6 +51,11 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
                 "set CRACKERJACK_TOKEN, or listen on 127.0.0.1 only"
             )
 
+    def check_token(self) -> None:
+        """Refuse a token that cannot come in a header: nobody would be let in, and not be told why."""
+        if not re.fullmatch(r"[\x21-\x7e]*", self.token):
+            raise UsageError("a token is of ASCII characters, without blanks: it goes in a header")
+
     def refusal(self, scope: Mapping[str, Any], *, needs_token: bool = True) -> Refusal | None:
         """Why this request is refused; None to let it in."""
         headers = header_map(scope)
@@ -63,11 +71,21 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
             )
         if not needs_token:
             return None
+        return self._refusal_of_client(scope, headers)
+
+    def _refusal_of_client(
+        self, scope: Mapping[str, Any], headers: Mapping[str, str]
+    ) -> Refusal | None:
         if self.token:
-            if not self.has_token(scope):
-                return Refusal(401, "token", "send the token: Authorization: Bearer TOKEN")
-        elif origin is None and not is_local(scope):
+            if self.has_token(scope):
+                return None
+            return Refusal(401, "token", "send the token: Authorization: Bearer TOKEN")
+        if "origin" in headers:
+            return None
+        if not is_local(scope):
             return Refusal(403, "origin", "only this machine may ask without an Origin or a token")
+        if _is_for_another_site(headers):
+            return Refusal(403, "origin", "pages of other sites may not ask here")
         return None
 
     def trusts(self, scope: Mapping[str, Any]) -> bool:
@@ -76,7 +94,7 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
 
     def has_token(self, scope: Mapping[str, Any]) -> bool:
         """Whether the request carries the token; compared in constant time."""
-        wanted = self.token.encode()
+        wanted = self.token.encode("utf-8", "surrogateescape")
         return any(
             hmac.compare_digest(offered.encode("utf-8", "surrogateescape"), wanted)
             for offered in _offered_tokens(scope)
@@ -124,8 +142,12 @@ def is_local(scope: Mapping[str, Any]) -> bool:
 
 
 def header_map(scope: Mapping[str, Any]) -> dict[str, str]:
-    """The headers of a request; of one that was sent twice, the last."""
-    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+    """The headers of a request; of one that was sent twice, both with a comma (RFC 9110, section 5.3)."""
+    found: dict[str, str] = {}
+    for name, value in scope["headers"]:
+        key, text = name.decode("latin-1"), value.decode("latin-1")
+        found[key] = f"{found[key]}, {text}" if key in found else text
+    return found
 
 
 def query(scope: Mapping[str, Any]) -> dict[str, str]:
@@ -152,9 +174,19 @@ def _offered_tokens(scope: Mapping[str, Any]) -> Iterable[str]:
 
 
 def _name(host: str) -> str:
-    """The host of a Host header, without its port."""
-    name, bracket, _ = host.partition("]")
-    return name.removeprefix("[") if bracket else host.partition(":")[0].lower()
+    """The host of a Host header, without its port; empty for what is none."""
+    found = _HOST.fullmatch(host)
+    return (found[1] or found[2]).lower() if found else ""
+
+
+def _is_for_another_site(headers: Mapping[str, str]) -> bool:
+    """Whether a page of another site embeds the answer, as an image say: then there is no Origin.
+
+    A link that somebody follows is no such thing. See W3C's Fetch Metadata.
+    """
+    return headers.get("sec-fetch-site") in {"cross-site", "same-site"} and (
+        headers.get("sec-fetch-dest") != "document"
+    )
 
 
 def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

@@ -366,6 +366,12 @@ class TestToken:
         ({"Host": "evil.example"}, "not 'evil.example'"),
         ({"Host": "127.0.0.1.evil.example"}, "this server is not"),
         ({"Host": ""}, "this server is not"),
+        ({"Host": "127.0.0.1:80@evil.example"}, "this server is not"),
+        ({"Host": "[::1]evil.example"}, "this server is not"),
+        ({"Host": "localhost."}, "this server is not"),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "image"}, "may not ask"),
+        ({"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "iframe"}, "may not ask"),
+        ({"Sec-Fetch-Site": "same-site", "Sec-Fetch-Dest": "script"}, "may not ask"),
     ],
 )
 def test_pages_of_other_sites_may_not_ask(
@@ -374,6 +380,21 @@ def test_pages_of_other_sites_may_not_ask(
     answer = client.get("/jobs", headers=headers)
     assert answer.status_code == 403
     assert words in answer.json()["detail"]
+
+
+def test_a_page_may_not_add_an_origin_of_ours(client: httpx.Client) -> None:
+    ours = str(client.base_url).rstrip("/")
+    for origins in (["http://evil.example", ours], [ours, "http://evil.example"]):
+        answer = client.get("/jobs", headers=[("Origin", origin) for origin in origins])
+        assert answer.status_code == 403
+
+
+def test_links_may_be_followed_and_pages_of_ours_may_ask(client: httpx.Client) -> None:
+    for site, kind in (("cross-site", "document"), ("same-origin", "empty"), ("none", "document")):
+        headers = {"Sec-Fetch-Site": site, "Sec-Fetch-Dest": kind}
+        assert client.get("/jobs", headers=headers).status_code == 200
+    embedded = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "script"}
+    assert client.get("/client.js", headers=embedded).status_code == 200
 
 
 def test_allowed_sites_may_ask() -> None:
@@ -393,6 +414,8 @@ def test_allowed_sites_may_ask() -> None:
     [
         (["--host", "0.0.0.0"], "without a token anybody"),
         (["--host", "no.such.host.invalid", "--token", "x"], "there is no address"),
+        (["--token", "\u00f6ffne-dich"], "ASCII"),
+        (["--token", "open sesame"], "without blanks"),
         (["--port", "70000"], "from 0 to 65535"),
         (["--allowed-origin", "example.org"], "is not an origin"),
         (["--project-root", "/no/such/directory"], "is not a directory"),
