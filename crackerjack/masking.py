@@ -31,7 +31,8 @@ _SHAPES: Final = (
     ("aiza", r"\b(AIza)[A-Za-z0-9_-]{35}"),
     ("kia", r"\b(AKIA)[A-Z0-9]{16}\b"),
     ("sia", r"\b(ASIA)[A-Z0-9]{16}\b"),
-    (".eyj", r"\b(eyJ)[\w-]{8,4096}+\.eyJ[\w-]{8,4096}+\.[\w-]{1,4096}"),
+    # Of each word its first "eyJ" alone: another would run to the same end.
+    (".eyj", r"(?<![\w-])((?>[\w-]*?\beyJ))[\w-]{8,4096}+\.eyJ[\w-]{8,4096}+\.[\w-]{1,4096}"),
     ("://", r"(://[^\s/:@]{0,255}:)[^\s/@]{1,255}(?=@)"),
     (
         "authorization",
