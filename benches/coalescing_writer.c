@@ -44,7 +44,7 @@ static void burst(int events) {
     char *frames = malloc((size_t)events * 512);
     for (int i = 0; i < events; i++) size += frame(frames + size, i + 1);
     memset(written, 0, sizeof written);
-    for (int left = count; left;) {
+    for (int left = size ? count : 0; left;) {
         int stuck = 1;
         for (int i = 0; i < count; i++) {
             if (written[i] == size) continue;

@@ -19,8 +19,9 @@ from benches.projects import ROOT, environment
 
 MARK: Final = b'"event_type":"diagnostic_found"'
 _TIME: Final = re.compile(rb'"data":\{"timestamp":([0-9.]+)')
-_PING: Final = b"\x89\x04"
-"""How uvicorn's pings begin. Of events only a length may look so: then the answer means nothing."""
+_PING: Final = b"\x89"
+"""How a ping begins, uvicorn's with the length 4; one byte, as longer ones are slow to find. In what comes
+with events only a length may look so, and then the answer means nothing."""
 Delays = list[tuple[float, float]]
 """When each event was published, in seconds since the epoch, and how long it took, in seconds."""
 PATIENCE: Final = 60.0  # seconds for the next byte
@@ -177,7 +178,7 @@ class Load:
         if not got:
             raise RuntimeError("the server closed a connection")
         if (ping := buffer.find(_PING, 0, kept + got)) >= 0:
-            self._answer(number, bytes(buffer[ping + 2 : ping + 6]))
+            self._answer(number, bytes(buffer[ping : ping + 6]))
         self.counts[number] += buffer.count(MARK, 0, kept + got)
         self._rest[number] = bytes(buffer[got : got + kept])
 
@@ -187,14 +188,13 @@ class Load:
         if not data:
             raise RuntimeError("the server closed a connection")
         if (ping := data.find(_PING)) >= 0:
-            self._answer(number, data[ping + 2 : ping + 6])
+            self._answer(number, data[ping : ping + 6])
         self.counts[number] += data.count(MARK)
 
-    def _answer(self, number: int, payload: bytes) -> None:
-        if len(payload) == 4:
-            self._clients[number].send(
-                b"\x8a\x84\0\0\0\0" + payload
-            )  # with a mask that changes nothing
+    def _answer(self, number: int, frame: bytes) -> None:
+        if len(frame) == 6 and frame[1] == 4:
+            masked = b"\x8a\x84\0\0\0\0" + frame[2:]  # with a mask that changes nothing
+            self._clients[number].send(masked)
 
     def close(self) -> None:
         for client in self._clients.values():
