@@ -191,6 +191,14 @@ def _add_what_to_run(parser: argparse.ArgumentParser) -> None:
         help="only this hook; may be repeated (`crackerjack hooks` lists them)",
     )
     what.add_argument(
+        "--path",
+        metavar="PATH",
+        action="append",
+        default=[],
+        type=_said,
+        help="only this file, or what is in this directory; may be repeated",
+    )
+    what.add_argument(
         "--changed-only", action="store_true", help="only files that differ from the last commit"
     )
     what.add_argument(

@@ -41,7 +41,7 @@ def run(arguments: argparse.Namespace) -> int:
         container = stack.enter_context(open_container(os.environ))
         sinks = _open_sinks(stack, arguments)
         report = _open_output(stack, arguments.output, "--output")
-        job = container.jobs.start(config, _options(arguments), arguments.job_id)
+        job = container.jobs.start(config, _options(arguments, config.root), arguments.job_id)
         snapshot = JobSnapshot(job_id=job.job_id)
         view = stack.enter_context(closing(_view(arguments)))
         if arguments.format or arguments.json:  # else nobody asks what the job is
@@ -83,7 +83,7 @@ def configure(arguments: argparse.Namespace) -> Config:
     return load_config(root, environment=os.environ, overrides=overrides)
 
 
-def _options(arguments: argparse.Namespace) -> RunOptions:
+def _options(arguments: argparse.Namespace, root: str) -> RunOptions:
     return RunOptions(
         workflow=arguments.workflow or "",
         fast=arguments.fast,
@@ -94,8 +94,18 @@ def _options(arguments: argparse.Namespace) -> RunOptions:
         hooks=tuple(arguments.hook),
         changed_only=arguments.changed_only,
         since=arguments.since or "",
+        paths=tuple(_inside(root, path) for path in arguments.path),
         outputs=tuple(map(os.path.realpath, _outputs(arguments))),
     )
+
+
+def _inside(root: str, path: str) -> str:
+    """A path of the command line, which is relative to where we are, as the project knows it."""
+    directory, name = os.path.split(os.path.abspath(path))
+    inside = os.path.relpath(os.path.join(os.path.realpath(directory), name), root)
+    if inside == ".." or inside.startswith("../"):
+        raise UsageError(f"--path {path} is not in the project {root}")
+    return inside
 
 
 def _outputs(arguments: argparse.Namespace) -> list[str]:

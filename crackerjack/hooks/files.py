@@ -93,6 +93,11 @@ class FileSet(msgspec.Struct, frozen=True):
         kept = tuple(file for file in self.files if file.path not in paths)
         return self if len(kept) == len(self.files) else msgspec.structs.replace(self, files=kept)
 
+    def within(self, paths: Collection[str]) -> FileSet:
+        """Return the set of these files and of those in these directories."""
+        kept = tuple(file for file in self.files if is_within(file.path, paths))
+        return msgspec.structs.replace(self, files=kept)
+
     def refreshed(self, paths: Iterable[str]) -> FileSet:
         """Return the set with these of its files looked at again, after something wrote to them."""
         stale = set(paths)
@@ -132,6 +137,11 @@ def discover(
     except git.GitUnavailable as why:
         note = f"{why}: looked at all files but those in hidden, build and environment directories"
         return _file_set(root, walk(root, exclude, unread), unread, without_git=note)
+
+
+def is_within(path: str, paths: Collection[str]) -> bool:
+    """Whether a file is one of these, or in one of these directories; ``.`` is the project."""
+    return any(one in {path, "."} or path.startswith(f"{one}/") for one in paths)
 
 
 def look_at(root: str, path: str) -> SourceFile | None:

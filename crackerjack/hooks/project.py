@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Final, Self
 import msgspec
 
 from crackerjack.config import Config
+from crackerjack.errors import UsageError
 from crackerjack.hooks.checking import HookCheck
 from crackerjack.hooks.execution import OnOutput, Surroundings
-from crackerjack.hooks.files import FileSet, discover, walk
+from crackerjack.hooks.files import FileSet, discover, is_within, walk
 from crackerjack.hooks.git import changed_files, deleted_files
 from crackerjack.hooks.hook import Hook, HookResult, Strategy
 from crackerjack.hooks.layout import Layout, discover_layout
@@ -61,6 +62,7 @@ def check_request(
     wanted: Collection[str],
     changed_only: bool,
     since: str,
+    paths: Collection[str],
 ) -> None:
     """Refuse what cannot be asked of this project before a run of it begins.
 
@@ -70,6 +72,9 @@ def check_request(
         select_hooks(config, Layout(), Toolbox(config.root, None), names=names, wanted=wanted)
     if changed_only or since:
         changed_files(config.root, since or None)
+    for path in paths:
+        if not os.path.exists(os.path.join(config.root, path)):
+            raise UsageError(f"--path {path}: there is no such file or directory in {config.root}")
 
 
 class Project:
@@ -146,6 +151,7 @@ class Project:
         *,
         changed_only: bool = False,
         since: str = "",
+        paths: Collection[str] = (),
         names: Collection[str] = (),
         wanted: Collection[str] = (),
         everything: bool = False,
@@ -165,6 +171,9 @@ class Project:
             )
             self.files = changed.without(ours)
             self.deleted = tuple(deleted_files(root, since or None))
+        if paths:
+            self.files = self.files.within(paths)
+            self.deleted = tuple(path for path in self.deleted if is_within(path, paths))
         self.layout = discover_layout(root, self.all_files, pyproject=self.config.pyproject)
         self._toolbox = Toolbox(root, self.layout.python, self._memory.versions)
         self.planned = select_hooks(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -39,6 +40,8 @@ class DetachedOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_
     fail_fast: bool = False
     hook: tuple[Text, ...] = ()
     """Only these hooks."""
+    path: tuple[Text, ...] = ()
+    """Only these files and what is in these directories; absolute, or relative to the project."""
     since: Text = ""
     """Only files that differ from this revision."""
     jobs: int | None = None
@@ -68,6 +71,8 @@ def start_detached(
 
     Raises :exc:`JobExists`, and :exc:`UsageError` with the run's own sentence when it does not begin.
     """
+    paths = tuple(os.path.join(project, path) for path in options.path)
+    options = msgspec.structs.replace(options, path=paths)
     choice = [f"--workflow={workflow}"] if workflow else []
     argv: Sequence[str] = (
         *(sys.executable, "-P", "-m", "crackerjack", "run", "--quiet"),

@@ -99,6 +99,7 @@ class JobManager:
             wanted=workflow.wanted,
             changed_only=options.changed_only,
             since=options.since,
+            paths=options.paths,
         )
         job = Job(self._create(config, workflow, job_id))
         self._running[job.job_id] = job

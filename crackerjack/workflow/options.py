@@ -23,6 +23,8 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
     """Only files that differ from the last commit."""
     since: str = ""
     """Only files that differ from where this revision and the project parted."""
+    paths: tuple[str, ...] = ()
+    """Only these files and what is in these directories, relative to the project; all when empty."""
     outputs: tuple[str, ...] = ()
     """Files that what the run says is written to: no part of the project. Real, absolute paths."""
 
@@ -40,4 +42,5 @@ class RunOptions(msgspec.Struct, frozen=True, kw_only=True):
             "--no-cache": not config.cache,
         }
         hooks = [f"--hook {name}" for name in sorted(set(self.hooks))]
-        return (*(option for option, is_given in given.items() if is_given), *hooks)
+        paths = [f"--path {path}" for path in sorted(set(self.paths))]
+        return (*(option for option, is_given in given.items() if is_given), *hooks, *paths)

@@ -44,6 +44,7 @@ class ConfigStep(OpenStep):
         self.run.project.look(
             changed_only=options.changed_only,
             since=options.since,
+            paths=options.paths,
             names=options.hooks,
             wanted=self.run.workflow.wanted,
             everything=self.run.workflow.everything,

@@ -283,3 +283,17 @@ def test_types_are_judged_in_what_is_shipped_or_where_the_project_says(
     assert crackerjack("--hook", "mypy", "--json").result_of("mypy")["status"] == "passed"
     project.configure('[tool.mypy]\nfiles = ["app", "tests"]\n')
     assert crackerjack("--hook", "mypy", "--json").result_of("mypy")["findings"] == 1
+
+
+def test_a_path_is_all_that_is_looked_at(crackerjack: CommandLine, project: Project) -> None:
+    for path in ("sample/odd.py", "tools/odd.py", "tools/deep/odd.py"):
+        project.write(path, "import os\n")
+    check = ("--check", "--json", "--hook", "ruff-check")
+    ran = crackerjack(*check, "--path", "tools")
+    assert {path for _, path, _ in ran.findings} == {"tools/odd.py", "tools/deep/odd.py"}
+    ran = crackerjack(*check, "--path", "sample/odd.py", "--path", "./tools/deep/")
+    assert {path for _, path, _ in ran.findings} == {"sample/odd.py", "tools/deep/odd.py"}
+    assert len(crackerjack(*check, "--path", ".").findings) == 3
+    for path, words in (("nowhere.py", "no such file"), ("..", "not in the project")):
+        ran = crackerjack(*check, "--path", path)
+        assert (ran.exit_code, words in ran.stderr) == (2, True), ran.stderr
