@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
-import asyncio
-import contextlib
-import logging
 import random
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final, Protocol
 
-from crackerjack.errors import StoreUnavailable
 from crackerjack.events.hub import Hub
 from crackerjack.events.poke import PokeBox
 from crackerjack.types import JobId
 from crackerjack.web.connection import UNREADABLE, Connection, Limits, WebSocket
 from crackerjack.web.feed import Feeds
 from crackerjack.web.page import Selection
+from crackerjack.web.watcher import Watcher, repeated
 
-POLL_SECONDS: Final = 0.25
-"""Between looks at the log when nobody says that something is new: what a lost poke costs."""
 _RETRY_SECONDS: Final = (0.5, 5.0)
 """When clients of a server that goes down are to come back: spread, so that they don't at once."""
-_BLIND_SECONDS: Final = 5.0
-"""With a store that cannot be read for so long, clients are told so instead of being left to wait."""
-_LOGGER: Final = logging.getLogger("crackerjack.web")
 
 ALL_JOBS: Final = None
 """In the place of a job's id: the stream of all jobs of the store."""
@@ -62,41 +54,21 @@ class EventBusWebSocketBridge:
         limits: Limits = Limits(),  # noqa: B008 - immutable
     ) -> None:
         self._feeds = feeds
-        self._hub = hub
         self._observer = observer
-        self._pokes = pokes
         self._limits = limits
         self._connections: defaultdict[JobId | None, dict[WebSocket, Connection]] = defaultdict(
             dict
         )
-        self._looking = False
-        self._blind_since: float | None = None
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._watcher = Watcher(feeds, hub, pokes, on_blind=self._send_away)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:
         """Deliver events while the block runs."""
-        self._loop = loop = asyncio.get_running_loop()
-
-        def wake(_job_id: JobId, _seq: int) -> None:
-            loop.call_soon_threadsafe(self.look)
-
-        self._hub.add_waker(wake)
-        if self._pokes is not None:
-            loop.add_reader(self._pokes, self._poked)
-        tasks = [
-            loop.create_task(self._repeat(POLL_SECONDS, self.look)),
-            loop.create_task(self._repeat(self._limits.look_every, self._look_after_all)),
-        ]
-        try:
+        async with (
+            self._watcher.running(),
+            repeated(self._limits.look_every, self._look_after_all),
+        ):
             yield
-        finally:
-            self._hub.remove_waker(wake)
-            if self._pokes is not None:
-                loop.remove_reader(self._pokes)
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
 
     async def register_client(
         self,
@@ -158,40 +130,16 @@ class EventBusWebSocketBridge:
 
     def look(self) -> None:
         """Deliver what is new in the log soon; may be called any number of times."""
-        if not self._looking and self._loop is not None:
-            self._looking = True
-            self._loop.call_soon(self._look)
+        self._watcher.look()
 
     async def drain(self) -> None:
         """Send every client away, to come back with its position: the server is going down."""
         for connection in self._all():
             connection.close(1012, f"retry in {random.uniform(*_RETRY_SECONDS):.1f}")  # noqa: S311
 
-    def _poked(self) -> None:
-        if self._pokes is not None:
-            self._pokes.clear()
-        self.look()
-
-    def _look(self) -> None:
-        # By way of the loop, all that is committed in one of its turns is one read, and one write
-        # to each client.
-        self._looking = False
-        try:
-            if self._feeds.look():
-                self.look()
-        except StoreUnavailable as error:  # the poll comes back to it
-            self._cannot_see(error)
-        else:
-            self._blind_since = None
-
-    def _cannot_see(self, error: StoreUnavailable) -> None:
-        now = time.monotonic()
-        if self._blind_since is None:
-            self._blind_since = now
-            _LOGGER.warning("new events cannot be read: %s", error)
-        elif now - self._blind_since > _BLIND_SECONDS:
-            for connection in self._all():
-                connection.close(1011, UNREADABLE)
+    def _send_away(self) -> None:
+        for connection in self._all():
+            connection.close(1011, UNREADABLE)
 
     def _look_after_all(self) -> None:
         now = time.monotonic()
@@ -211,10 +159,3 @@ class EventBusWebSocketBridge:
         if not clients:
             self._connections.pop(job_id, None)
         return connection
-
-    @staticmethod
-    async def _repeat(seconds: float, action: Callable[[], object]) -> None:
-        with contextlib.suppress(asyncio.CancelledError):
-            while True:
-                await asyncio.sleep(seconds)
-                action()

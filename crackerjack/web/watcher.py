@@ -1,0 +1,116 @@
+"""What keeps feeds live: it looks at the log whenever there may be something new in it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Final
+
+from crackerjack.errors import StoreUnavailable
+from crackerjack.events.hub import Hub
+from crackerjack.events.poke import PokeBox
+from crackerjack.types import JobId
+from crackerjack.web.feed import Feeds
+
+POLL_SECONDS: Final = 0.25
+"""Between looks at the log when nobody says that something is new: what a lost poke costs."""
+_BLIND_SECONDS: Final = 5.0
+"""With a store that cannot be read for so long, clients are told so instead of being left to wait."""
+_LOGGER: Final = logging.getLogger("crackerjack.web")
+
+
+class Watcher:
+    """Delivers new events to the feeds: those of this process's bus, which the hub announces, and
+    those of other processes, which poke; a poll stands behind both.
+
+    Belongs to the event loop's thread.
+    """
+
+    def __init__(
+        self,
+        feeds: Feeds,
+        hub: Hub,
+        pokes: PokeBox | None,
+        *,
+        on_blind: Callable[[], object] = lambda: None,
+    ) -> None:
+        self._feeds = feeds
+        self._hub = hub
+        self._pokes = pokes
+        self._on_blind = on_blind
+        """Called while the store cannot be read, when it could not for some seconds."""
+        self._looking = False
+        self._blind_since: float | None = None
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[None]:
+        """Deliver while the block runs."""
+        self._loop = loop = asyncio.get_running_loop()
+
+        def wake(_job_id: JobId, _seq: int) -> None:
+            loop.call_soon_threadsafe(self.look)
+
+        self._hub.add_waker(wake)
+        if self._pokes is not None:
+            loop.add_reader(self._pokes, self._poked)
+        try:
+            async with repeated(POLL_SECONDS, self.look):
+                yield
+        finally:
+            self._hub.remove_waker(wake)
+            if self._pokes is not None:
+                loop.remove_reader(self._pokes)
+
+    def look(self) -> None:
+        """Deliver what is new in the log soon; may be called any number of times."""
+        if not self._looking and self._loop is not None:
+            self._looking = True
+            self._loop.call_soon(self._look)
+
+    def _poked(self) -> None:
+        if self._pokes is not None:
+            self._pokes.clear()
+        self.look()
+
+    def _look(self) -> None:
+        # By way of the loop, all that is committed in one of its turns is one read, and one write
+        # to each client.
+        self._looking = False
+        try:
+            if self._feeds.look():
+                self.look()
+        except StoreUnavailable as error:  # the poll comes back to it
+            self._cannot_see(error)
+        else:
+            self._blind_since = None
+
+    def _cannot_see(self, error: StoreUnavailable) -> None:
+        now = time.monotonic()
+        if self._blind_since is None:
+            self._blind_since = now
+            _LOGGER.warning("new events cannot be read: %s", error)
+        elif now - self._blind_since > _BLIND_SECONDS:
+            self._on_blind()
+
+
+@asynccontextmanager
+async def repeated(seconds: float, action: Callable[[], object]) -> AsyncIterator[None]:
+    """Call `action` every so many seconds while the block runs."""
+
+    async def repeat() -> None:
+        while True:
+            await asyncio.sleep(seconds)
+            action()
+
+    task = asyncio.create_task(repeat())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await task
