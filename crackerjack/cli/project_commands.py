@@ -19,12 +19,12 @@ from crackerjack.container import open_container
 from crackerjack.errors import CrackerjackError, UsageError
 from crackerjack.hooks.atomic import create_file, read_regular, replace_file
 from crackerjack.hooks.project import Project
-from crackerjack.hooks.selection import NOT_ASKED_FOR, PlannedHook
+from crackerjack.hooks.selection import NOT_ASKED_FOR
 from crackerjack.hooks.undo import UndoStore
 from crackerjack.reports import wording
+from crackerjack.reports.hook_rows import HookRow, hook_rows, why_left_out
 from crackerjack.reports.safe_text import inert
 from crackerjack.types import ExitCode, JobId
-from crackerjack.workflow.hook_step import takes
 from crackerjack.workflow.options import RunOptions
 from crackerjack.workflow.workflow import Workflow, select_workflow
 
@@ -41,29 +41,10 @@ _HOW_TO_ASK: Final = (
 _LITTLE_SPACE: Final = 100 * 1024 * 1024  # bytes
 
 
-class HookRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One hook of the effective catalogue."""
-
-    hook: str
-    strategy: str
-    runs: bool
-    fixes: bool
-    """Whether it can write."""
-    tool: str | None
-    """None for a check that is built in."""
-    path: str | None
-    origin: str | None
-    version: str
-    reason: str
-    """Why it will not run when the project's default workflow does."""
-
-
 def hooks(arguments: argparse.Namespace) -> int:
     """List what will run in this project, with which tool from where, and what will not and why."""
     effective = _config(arguments)
-    workflow = select_workflow(effective, RunOptions())
-    with _looked_at(effective, workflow) as project:
-        rows = [_row(project, entry, _why_left_out(entry, workflow)) for entry in project.planned]
+    rows = hook_rows(effective, state_dir(os.environ))
     if arguments.json:
         print_json([msgspec.to_builtins(row) for row in rows])
         return ExitCode.PASSED
@@ -85,29 +66,6 @@ def hooks(arguments: argparse.Namespace) -> int:
 def _looked_at(effective: Config, workflow: Workflow) -> Project:
     return Project.to_look_at(
         effective, state_dir(os.environ), wanted=workflow.wanted, everything=workflow.everything
-    )
-
-
-def _why_left_out(entry: PlannedHook, workflow: Workflow) -> str:
-    """Why a hook that could run will not; empty when the workflow has a step for it."""
-    if not entry.runs and not entry.asked:
-        return ""
-    if any(takes(step, entry.hook) for step in workflow.steps):
-        return ""
-    return f"the workflow {workflow.key!r}, which is the project's default, has no step for it"
-
-
-def _row(project: Project, entry: PlannedHook, left_out: str) -> HookRow:
-    return HookRow(
-        hook=entry.hook.name,
-        strategy=entry.hook.strategy,
-        runs=entry.runs and not left_out,
-        fixes=entry.hook.fix is not None,
-        tool=entry.hook.tool,
-        path=entry.tool.path if entry.tool else None,
-        origin=entry.tool.origin if entry.tool else None,
-        version=project.tool_version(entry),
-        reason=left_out or entry.reason,
     )
 
 
@@ -212,7 +170,7 @@ def _check_hooks(effective: Config) -> Iterator[Check]:
         python = project.layout.python or "none found: tools come from crackerjack's environment"
         yield Check("environment", ok=True, says=python)
         for entry in project.planned:
-            if _why_left_out(entry, workflow):
+            if why_left_out(entry, workflow):
                 continue
             if entry.runs:
                 says = project.tool_version(entry) or "built in"
