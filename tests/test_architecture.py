@@ -28,6 +28,7 @@ LEVELS: Final = (
     {"jobs"},
     {"reports", "client"},
     {"terminal", "web"},
+    {"mcp"},
     {"container"},
     {"server_container"},
     {"cli"},

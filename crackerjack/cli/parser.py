@@ -362,6 +362,17 @@ def _add_serve(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def _add_mcp(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--project-root",
+        metavar="DIR",
+        type=_said,
+        action="append",
+        default=[],
+        help="the agent may see and run projects below DIR; may be repeated (default: the project here)",
+    )
+
+
 def _add_listing(parser: argparse.ArgumentParser) -> None:
     _add_project(parser)
     _add_json(parser)
@@ -386,6 +397,7 @@ _COMMANDS: Final[dict[str, tuple[str, _Entry, str]]] = {
     "undo": (f"{_JOBS}:undo", _add_undo, "put back what a job changed"),
     "prune": (f"{_JOBS}:prune", _add_prune, "forget old jobs"),
     "serve": ("crackerjack.cli.serve_command:serve", _add_serve, "serve every job, live"),
+    "mcp": ("crackerjack.cli.mcp_command:mcp", _add_mcp, "serve AI agents over MCP (stdio)"),
     "hooks": (f"{_PROJECTS}:hooks", _add_listing, "list what will run here, and what will not"),
     "config": (f"{_PROJECTS}:config", _add_listing, "show the configuration and its origins"),
     "doctor": (f"{_PROJECTS}:doctor", _add_listing, "check the tools, the store and the project"),

@@ -24,7 +24,7 @@ def serve(arguments: argparse.Namespace) -> int:
     )
     admission.check_token()
     admission.check_binding(arguments.host)
-    roots = _roots(arguments.project_root)
+    roots = project_roots(arguments.project_root)
     with (
         open_container(os.environ) as container,
         listen(arguments.host, arguments.port) as listener,
@@ -37,7 +37,8 @@ def serve(arguments: argparse.Namespace) -> int:
     return ExitCode.PASSED
 
 
-def _roots(directories: list[str]) -> list[str]:
+def project_roots(directories: list[str]) -> list[str]:
+    """The directories that ``--project-root`` names, or this one. Raises :exc:`UsageError`."""
     for directory in directories:
         if not os.path.isdir(directory):
             raise UsageError(f"--project-root {directory} is not a directory")

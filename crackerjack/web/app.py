@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import asyncio
-import logging
 from collections.abc import AsyncIterator, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Final
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from typing import Final, Protocol
 
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.requests import Request
 from starlette.responses import Response
-from starlette.routing import WebSocketRoute
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import Receive, Scope, Send
 from starlette.websockets import WebSocket
 
-from crackerjack.errors import StoreError
 from crackerjack.events.log import EventLog
 from crackerjack.jobs.job_manager import JobManager
 from crackerjack.web.admission import Admission
@@ -29,11 +26,20 @@ from crackerjack.web.problems import problem
 from crackerjack.web.routes import JobRoutes
 from crackerjack.web.snapshots import Snapshots
 from crackerjack.web.status import StatusRoutes
+from crackerjack.web.watcher import ending_lost_jobs
 from crackerjack.web.websocket_handler import WebSocketHandler, register_websocket_routes
 
-_LOOK_FOR_LOST: Final = 5.0
-"""Seconds between looks for jobs whose process is gone; their clients must hear within 15."""
-_LOGGER: Final = logging.getLogger("crackerjack.web")
+
+class Agents(Protocol):
+    """The endpoint of the MCP server; it answers inside `running`."""
+
+    def running(self) -> AbstractAsyncContextManager[None]:
+        """Entered and left by the application."""
+        ...
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request, of a client that has been let in."""
+        ...
 
 
 def create_websocket_app(
@@ -45,10 +51,11 @@ def create_websocket_app(
     admission: Admission,
     metrics: Metrics,
     roots: Sequence[str] = (),
+    agents: Agents | None = None,
 ) -> Starlette:
     """Build the application, to be served or mounted in another one.
 
-    Without a bridge it answers all but the live stream. Clients may start runs in projects below the
+    Without a bridge it answers all but the live stream; without `agents` all but ``/mcp``. Clients may start runs in projects below the
     `roots`. Its lifespan must run: it is what delivers events.
     """
 
@@ -57,8 +64,9 @@ def create_websocket_app(
         async with AsyncExitStack() as stack:
             if bridge is not None:
                 await stack.enter_async_context(bridge.running())
-            watch = asyncio.create_task(_end_lost_jobs(jobs))
-            stack.callback(watch.cancel)
+            await stack.enter_async_context(ending_lost_jobs(jobs))
+            if agents is not None:
+                await stack.enter_async_context(agents.running())
             yield
 
     snapshots = Snapshots(log)
@@ -78,6 +86,7 @@ def create_websocket_app(
         middleware=[Middleware(Guard, admission=admission, on_refusal=metrics.refused)],
         exception_handlers={HTTPException: _problem},
     )
+    app.router.routes.append(Route("/mcp", _no_agents if agents is None else agents))
     app.router.redirect_slashes = False  # what is not in the documents is answered with a problem
     if bridge is None:
         app.router.routes.append(WebSocketRoute("/ws/{path:path}", _no_stream))
@@ -123,16 +132,11 @@ _SENTENCES: Final = {
 }
 
 
+async def _no_agents(_request: Request) -> Response:
+    return problem(501, "this server was not installed for agents: pip install 'crackerjack[mcp]'")
+
+
 async def _no_stream(websocket: WebSocket) -> None:
     await websocket.send_denial_response(
         problem(503, "this server has no live stream: poll /jobs/{id}/events instead")
     )
-
-
-async def _end_lost_jobs(jobs: JobManager) -> None:
-    while True:
-        try:
-            await asyncio.to_thread(jobs.end_lost_jobs)
-        except StoreError as error:
-            _LOGGER.warning("lost jobs cannot be ended: %s", error)
-        await asyncio.sleep(_LOOK_FOR_LOST)

@@ -6,13 +6,14 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Final
 
-from crackerjack.errors import StoreUnavailable
+from crackerjack.errors import StoreError, StoreUnavailable
 from crackerjack.events.hub import Hub
 from crackerjack.events.poke import PokeBox
+from crackerjack.jobs.job_manager import JobManager
 from crackerjack.types import JobId
 from crackerjack.web.feed import Feeds
 
@@ -20,6 +21,8 @@ POLL_SECONDS: Final = 0.25
 """Between looks at the log when nobody says that something is new: what a lost poke costs."""
 _BLIND_SECONDS: Final = 5.0
 """With a store that cannot be read for so long, clients are told so instead of being left to wait."""
+_LOOK_FOR_LOST: Final = 5.0
+"""Seconds between looks for jobs whose process is gone; their clients must hear within 15."""
 _LOGGER: Final = logging.getLogger("crackerjack.web")
 
 
@@ -99,6 +102,22 @@ class Watcher:
 
 
 @asynccontextmanager
+async def ending_lost_jobs(jobs: JobManager) -> AsyncIterator[None]:
+    """End the jobs whose process is gone while the block runs: who follows one must hear of it."""
+
+    async def look() -> None:
+        while True:
+            try:
+                await asyncio.to_thread(jobs.end_lost_jobs)
+            except StoreError as error:
+                _LOGGER.warning("lost jobs cannot be ended: %s", error)
+            await asyncio.sleep(_LOOK_FOR_LOST)
+
+    async with _while_running(look()):
+        yield
+
+
+@asynccontextmanager
 async def repeated(seconds: float, action: Callable[[], object]) -> AsyncIterator[None]:
     """Call `action` every so many seconds while the block runs."""
 
@@ -107,7 +126,13 @@ async def repeated(seconds: float, action: Callable[[], object]) -> AsyncIterato
             await asyncio.sleep(seconds)
             action()
 
-    task = asyncio.create_task(repeat())
+    async with _while_running(repeat()):
+        yield
+
+
+@asynccontextmanager
+async def _while_running(work: Coroutine[None, None, None]) -> AsyncIterator[None]:
+    task = asyncio.create_task(work)
     try:
         yield
     finally:

@@ -15,7 +15,7 @@ from typing import Final
 
 import pytest
 
-from crackerjack.web.event_bridge import POLL_SECONDS
+from crackerjack.web.watcher import POLL_SECONDS
 from tests.web.followers import Following
 from tests.web.in_process import FRAMING, STOCK, InProcess, in_process
 from tests.web.proxy import RESET

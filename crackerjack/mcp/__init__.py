@@ -1,0 +1,1 @@
+"""The MCP server: the same jobs for AI agents, in few words."""
