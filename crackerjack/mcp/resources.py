@@ -19,7 +19,7 @@ from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import MCPError
 from mcp.shared.subscriptions import ResourcesListChanged, ResourceUpdated
 
-from crackerjack.errors import CrackerjackError, StoreError
+from crackerjack.errors import StoreError
 from crackerjack.mcp import inputs
 from crackerjack.mcp.roots import Roots
 from crackerjack.mcp.tools import Call, Tools, silent
@@ -87,18 +87,15 @@ class Resources:
         ]
 
     async def read(self, uri: str, roots: Roots) -> str:
-        """The resource as JSON. Raises :exc:`MCPError` for one that there is not."""
+        """The resource as JSON. Raises :exc:`MCPError` and :exc:`CrackerjackError` where there is none."""
         call = Call(roots, silent)
-        try:
-            wanted = _parse(uri)
-            if wanted.job_id is None:
-                return _json(await self._tools.jobs(call, inputs.Jobs(limit=_LISTED)))
-            if wanted.part == "findings":
-                asked = inputs.Findings(job_id=wanted.job_id, limit=100)
-                return _json(await self._tools.findings(call, asked))
-            story = await self._tools.story(call, wanted.job_id)
-        except CrackerjackError as error:
-            raise MCPError(types.INVALID_PARAMS, str(error)) from None
+        wanted = _parse(uri)
+        if wanted.job_id is None:
+            return _json(await self._tools.jobs(call, inputs.Jobs(limit=_LISTED)))
+        if wanted.part == "findings":
+            asked = inputs.Findings(job_id=wanted.job_id, limit=100)
+            return _json(await self._tools.findings(call, asked))
+        story = await self._tools.story(call, wanted.job_id)
         if wanted.part == "events":
             return self._events(wanted)
         return msgspec.json.encode(story.snapshot.to_data(time.time())).decode()

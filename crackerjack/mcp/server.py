@@ -7,24 +7,28 @@ protocol that the SDK knows.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Final, NamedTuple
 
 import mcp_types as types
-from mcp.server.context import ServerRequestContext
+from mcp.server.context import HandlerResult, ServerRequestContext
 from mcp.server.lowlevel import Server
+from mcp.shared.exceptions import MCPError
 from pydantic import BaseModel, ValidationError
 
 from crackerjack import __version__
 from crackerjack.errors import CrackerjackError
 from crackerjack.events.log import EventLog
 from crackerjack.jobs.job_manager import JobManager
+from crackerjack.mcp import inputs
+from crackerjack.mcp.access import Access
 from crackerjack.mcp.catalogue import BY_NAME, TOOLS, Entry
-from crackerjack.mcp.models import Answer
 from crackerjack.mcp.prompts import PROMPTS, prompt
 from crackerjack.mcp.resources import Resources
-from crackerjack.mcp.roots import NotAllowed, Roots
+from crackerjack.mcp.results import failed, told
+from crackerjack.mcp.roots import Roots
 from crackerjack.mcp.story import Stories
-from crackerjack.mcp.texts import text_of
+from crackerjack.mcp.tasks import Tasks
 from crackerjack.mcp.tools import Call, Tools
 from crackerjack.web.feed import Feeds
 
@@ -49,12 +53,11 @@ class Agents(NamedTuple):
 class Handlers:
     """Answers the requests of all clients."""
 
-    def __init__(self, tools: Tools, resources: Resources, roots: Roots, *, local: bool) -> None:
+    def __init__(self, tools: Tools, resources: Resources, tasks: Tasks, access: Access) -> None:
         self._tools = tools
         self._resources = resources
-        self._roots = roots
-        self._local = local
-        """Whether the client is on this machine as this user: then its own roots are allowed too."""
+        self._tasks = tasks
+        self._access = access
 
     async def list_tools(self, _context: Context, _params: object) -> types.ListToolsResult:
         """All tools, on one page."""
@@ -62,23 +65,27 @@ class Handlers:
 
     async def call_tool(
         self, context: Context, params: types.CallToolRequestParams
-    ) -> types.CallToolResult:
-        """Do it; a failure is an answer too, with a sentence that says what to do."""
+    ) -> HandlerResult:
+        """Do it; a failure is an answer too, with a sentence that says what to do.
+
+        A run that is to be waited for becomes a task, where the client takes tasks.
+        """
         entry = BY_NAME.get(params.name)
         if entry is None:
-            return _failed(f"no tool {params.name[:80]!r}; there are: {', '.join(BY_NAME)}")
+            return failed(f"no tool {params.name[:80]!r}; there are: {', '.join(BY_NAME)}")
         try:
             asked = entry.takes.model_validate(params.arguments or {})
         except ValidationError as error:
-            return _failed(_wrong(entry, error))
+            return failed(_wrong(entry, error))
         try:
-            return _told(await self._call(context, entry, asked))
+            return await self._do(context, entry, asked)
         except CrackerjackError as error:
-            return _failed(str(error))
+            return failed(str(error))
 
-    async def list_resources(self, _context: Context, _params: object) -> types.ListResourcesResult:
+    async def list_resources(self, context: Context, _params: object) -> types.ListResourcesResult:
         """The list of jobs, and the latest jobs."""
-        return types.ListResourcesResult(resources=await self._resources.listed(self._roots))
+        listed = await self._access.grant(context, self._resources.listed)
+        return types.ListResourcesResult(resources=listed)
 
     async def list_templates(
         self, _context: Context, _params: object
@@ -87,13 +94,15 @@ class Handlers:
         return types.ListResourceTemplatesResult(resource_templates=self._resources.templates())
 
     async def read_resource(
-        self, _context: Context, params: types.ReadResourceRequestParams
+        self, context: Context, params: types.ReadResourceRequestParams
     ) -> types.ReadResourceResult:
         """A resource as JSON."""
-        text = await self._resources.read(str(params.uri), self._roots)
-        content = types.TextResourceContents(
-            uri=str(params.uri), mime_type="application/json", text=text
-        )
+        uri = str(params.uri)
+        try:
+            text = await self._access.grant(context, partial(self._resources.read, uri))
+        except CrackerjackError as error:
+            raise MCPError(types.INVALID_PARAMS, str(error)) from None
+        content = types.TextResourceContents(uri=uri, mime_type="application/json", text=text)
         return types.ReadResourceResult(contents=[content])
 
     async def list_prompts(self, _context: Context, _params: object) -> types.ListPromptsResult:
@@ -106,30 +115,17 @@ class Handlers:
         """One prompt, filled in."""
         return prompt(params.name, params.arguments or {})
 
-    async def _call(self, context: Context, entry: Entry, asked: BaseModel) -> Answer:
+    async def _do(self, context: Context, entry: Entry, asked: BaseModel) -> HandlerResult:
         async def report(seq: int, sentence: str) -> None:
             await context.session.report_progress(seq, None, sentence)
 
-        try:
-            return await entry.call(self._tools, Call(self._roots, report), asked)
-        except NotAllowed:
-            declared = await self._declared(context)
-            if declared is None:
-                raise
-            return await entry.call(self._tools, Call(declared, report), asked)
+        async def answer(roots: Roots) -> HandlerResult:
+            call = Call(roots, report)
+            if isinstance(asked, inputs.RunChecks) and asked.wait_s and self._tasks.wants(context):
+                return await self._tasks.begin(call, asked)
+            return told(await entry.call(self._tools, call, asked))
 
-    async def _declared(self, context: Context) -> Roots | None:
-        """Our roots and the client's own; None where it has none, or is not to be believed."""
-        capabilities = context.session.client_capabilities
-        if (
-            not self._local
-            or capabilities is None
-            or capabilities.roots is None
-            or not context.session.can_send_request
-        ):
-            return None
-        listed = await context.session.list_roots()
-        return self._roots.with_urls(str(root.uri) for root in listed.roots)
+        return await self._access.grant(context, answer)
 
 
 def build_agents(
@@ -148,19 +144,21 @@ def build_agents(
     """
     tools = Tools(log=log, jobs=jobs, stories=Stories(feeds), state_dir=state_dir)
     resources = Resources(tools, feeds)
-    handlers = Handlers(tools, resources, Roots(roots), local=local)
-    return Agents(_server(handlers, resources), resources)
+    access = Access(Roots(roots), local=local)
+    tasks = Tasks(tools, access)
+    server = _server(Handlers(tools, resources, tasks, access), resources)
+    tasks.offer(server)
+    return Agents(server, resources)
 
 
 def _server(handlers: Handlers, resources: Resources) -> Server[Any]:
-    return Server(
+    server: Server[Any] = Server(
         NAME,
         version=__version__,
         title="crackerjack",
         description="Quality checks of Python projects, told live.",
         instructions=_INSTRUCTIONS,
         on_list_tools=handlers.list_tools,
-        on_call_tool=handlers.call_tool,
         on_list_resources=handlers.list_resources,
         on_list_resource_templates=handlers.list_templates,
         on_read_resource=handlers.read_resource,
@@ -170,6 +168,9 @@ def _server(handlers: Handlers, resources: Resources) -> Server[Any]:
         on_list_prompts=handlers.list_prompts,
         on_get_prompt=handlers.get_prompt,
     )
+    # Not by the constructor, which knows of no tasks in the place of results.
+    server.add_request_handler("tools/call", types.CallToolRequestParams, handlers.call_tool)
+    return server
 
 
 def _described(entry: Entry) -> types.Tool:
@@ -205,17 +206,6 @@ def _untitled(value: Any) -> Any:
         for key, one in value.items()
         if not (key == "title" and isinstance(one, str))
     }
-
-
-def _told(answer: Answer) -> types.CallToolResult:
-    return types.CallToolResult(
-        content=[types.TextContent(text=text_of(answer))],
-        structured_content=answer.model_dump(mode="json", exclude_defaults=True),
-    )
-
-
-def _failed(sentence: str) -> types.CallToolResult:
-    return types.CallToolResult(content=[types.TextContent(text=sentence)], is_error=True)
 
 
 def _wrong(entry: Entry, error: ValidationError) -> str:
