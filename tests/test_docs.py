@@ -57,6 +57,12 @@ def commands(document: Path) -> list[Command]:
     return found
 
 
+def test_json_is_json() -> None:
+    for document in DOCUMENTS:
+        for block in blocks(document, "json"):
+            msgspec.json.decode(block)
+
+
 def with_commands() -> list[Path]:
     return [document for document in DOCUMENTS if commands(document)]
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Final, NoReturn, Protocol
 
 from crackerjack import __version__
-from crackerjack.errors import UsageError
-from crackerjack.types import ExitCode, parse_job_id
+from crackerjack.cli.values import count, job_id, port, said, seconds, workers
+from crackerjack.types import ExitCode
 
 
 class Command(Protocol):
@@ -106,46 +106,9 @@ def _unknown_command(word: str) -> str:
     return f"no command {word!r}{hint}"
 
 
-def _job_id(text: str) -> str:
-    try:
-        return parse_job_id(text)
-    except UsageError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-
-
-def _said(text: str) -> str:
-    """Refuse an empty value, which would be taken for none: `--project "$UNSET"` wrote to another one."""
-    if not text:
-        raise argparse.ArgumentTypeError("is empty; leave the option out to have its default")
-    return text
-
-
-def _number(
-    least: float, most: int, kind: Callable[[str], float], unit: str
-) -> Callable[[str], float]:
-    def number(text: str) -> float:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = least - 1
-        if not least <= value <= most:
-            raise argparse.ArgumentTypeError(
-                f"{text!r} is not a number of {unit} from {least} to {most}"
-            )
-        return value
-
-    return number
-
-
-_seconds: Final = _number(0.001, 10**9, float, "seconds")
-_count: Final = _number(0, 10**9, int, "items")
-_port: Final = _number(0, 65535, int, "a port")
-_workers: Final = _number(1, 256, int, "hooks")
-
-
 def _add_project(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
-        "--project", metavar="DIR", type=_said, help="the project (default: the one around here)"
+        "--project", metavar="DIR", type=said, help="the project (default: the one around here)"
     )
 
 
@@ -157,7 +120,7 @@ def _add_job(parser: argparse.ArgumentParser, *, optional: bool = False) -> None
     parser.add_argument(
         "job",
         metavar="JOB",
-        type=_job_id,
+        type=job_id,
         nargs="?" if optional else None,
         help="the job's id" + (" (default: the project's last job)" if optional else ""),
     )
@@ -175,7 +138,7 @@ def _add_what_to_run(parser: argparse.ArgumentParser) -> None:
     what.add_argument(
         "--workflow",
         metavar="NAME",
-        type=_said,
+        type=said,
         help="fast, standard (default), test, comprehensive, or one of the project's own",
     )
     what.add_argument("--fast", action="store_true", help="only the fast hooks")
@@ -195,14 +158,14 @@ def _add_what_to_run(parser: argparse.ArgumentParser) -> None:
         metavar="PATH",
         action="append",
         default=[],
-        type=_said,
+        type=said,
         help="only this file, or what is in this directory; may be repeated",
     )
     what.add_argument(
         "--changed-only", action="store_true", help="only files that differ from the last commit"
     )
     what.add_argument(
-        "--since", metavar="REV", type=_said, help="only files that differ from this revision"
+        "--since", metavar="REV", type=said, help="only files that differ from this revision"
     )
 
 
@@ -230,10 +193,10 @@ def _add_how_to_run(parser: argparse.ArgumentParser) -> None:
     how.add_argument(
         "--fail-fast", action="store_true", default=None, help="begin nothing after a failure"
     )
-    how.add_argument("-j", "--jobs", metavar="N", type=_workers, help="hooks side by side")
-    how.add_argument("--job-id", metavar="ID", type=_job_id, help="the id of this run")
+    how.add_argument("-j", "--jobs", metavar="N", type=workers, help="hooks side by side")
+    how.add_argument("--job-id", metavar="ID", type=job_id, help="the id of this run")
     how.add_argument(
-        "--timeout", metavar="SECONDS", type=_seconds, help="for the whole run (default: 3600)"
+        "--timeout", metavar="SECONDS", type=seconds, help="for the whole run (default: 3600)"
     )
 
 
@@ -264,7 +227,7 @@ def _add_jobs(parser: argparse.ArgumentParser) -> None:
     _add_project(parser)
     parser.add_argument("--all", action="store_true", help="the jobs of every project")
     parser.add_argument("--status", metavar="STATUS", help="running, completed, failed, ...")
-    parser.add_argument("--limit", metavar="N", type=_count, default=20, help="default: 20")
+    parser.add_argument("--limit", metavar="N", type=count, default=20, help="default: 20")
     _add_json(parser)
 
 
@@ -280,7 +243,7 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
 def _add_events(parser: argparse.ArgumentParser) -> None:
     _add_job(parser)
     parser.add_argument(
-        "--since", metavar="N", type=_count, default=0, help="only events after this seq"
+        "--since", metavar="N", type=count, default=0, help="only events after this seq"
     )
     parser.add_argument("--follow", action="store_true", help="go on until the job ends")
     _add_server(parser)
@@ -293,11 +256,11 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--url",
         metavar="URL",
-        type=_said,
+        type=said,
         help="from a `crackerjack serve`, say http://127.0.0.1:8675",
     )
     parser.add_argument(
-        "--token", type=_said, help="that server's token; better given in CRACKERJACK_TOKEN"
+        "--token", type=said, help="that server's token; better given in CRACKERJACK_TOKEN"
     )
 
 
@@ -323,7 +286,7 @@ def _add_prune(parser: argparse.ArgumentParser) -> None:
     _add_project(parser)
     parser.add_argument("--all", action="store_true", help="the jobs of every project")
     parser.add_argument(
-        "--keep", metavar="N", type=_count, help="ended jobs to keep (default: keep_jobs)"
+        "--keep", metavar="N", type=count, help="ended jobs to keep (default: keep_jobs)"
     )
     _add_json(parser)
 
@@ -331,17 +294,17 @@ def _add_prune(parser: argparse.ArgumentParser) -> None:
 def _add_serve(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--host", default="127.0.0.1", help="the address (default: 127.0.0.1)")
     parser.add_argument(
-        "--port", metavar="N", type=_port, default=8675, help="default: 8675; 0 takes a free one"
+        "--port", metavar="N", type=port, default=8675, help="default: 8675; 0 takes a free one"
     )
     parser.add_argument(
         "--token",
-        type=_said,
+        type=said,
         help="what clients must send; better given in CRACKERJACK_TOKEN, unseen by ps",
     )
     parser.add_argument(
         "--project-root",
         metavar="DIR",
-        type=_said,
+        type=said,
         action="append",
         default=[],
         help="where clients may start runs: in projects below DIR; may be repeated (default: here)",
@@ -366,7 +329,7 @@ def _add_mcp(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--project-root",
         metavar="DIR",
-        type=_said,
+        type=said,
         action="append",
         default=[],
         help="the agent may see and run projects below DIR; may be repeated (default: the project here)",

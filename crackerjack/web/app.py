@@ -55,8 +55,8 @@ def create_websocket_app(
 ) -> Starlette:
     """Build the application, to be served or mounted in another one.
 
-    Without a bridge it answers all but the live stream; without `agents` all but ``/mcp``. Clients may start runs in projects below the
-    `roots`. Its lifespan must run: it is what delivers events.
+    Without a bridge it answers all but the live stream, and without `agents` all but ``/mcp``. Clients
+    may start runs in projects below the `roots`. Its lifespan must run: it is what delivers events.
     """
 
     @asynccontextmanager
@@ -95,12 +95,17 @@ def create_websocket_app(
             bridge, admission, jobs, snapshots.message, on_refusal=metrics.refused
         )
         register_websocket_routes(app, handler)
-        metrics.connections.labels("websocket", "all").set_function(lambda: bridge.count(ALL_JOBS))
-        metrics.connections.labels("websocket", "job").set_function(
-            lambda: bridge.get_active_connections() - bridge.count(ALL_JOBS)
-        )
-        metrics.lag.labels("websocket").set_function(bridge.lag)
+        _measure(bridge, metrics)
     return app
+
+
+def _measure(bridge: EventBusWebSocketBridge, metrics: Metrics) -> None:
+    connections = metrics.connections
+    connections.labels("websocket", "all").set_function(lambda: bridge.count(ALL_JOBS))
+    connections.labels("websocket", "job").set_function(
+        lambda: bridge.get_active_connections() - bridge.count(ALL_JOBS)
+    )
+    metrics.lag.labels("websocket").set_function(bridge.lag)
 
 
 class _Application(Starlette):
