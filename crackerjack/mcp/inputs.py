@@ -31,10 +31,13 @@ class RunChecks(Input):
     workflow: Annotated[
         Name,
         Field(
-            description="fast, standard (default), test (standard and the tests), comprehensive, or one "
-            "of the project's own"
+            description="fast, standard (default), test (the tests alone), comprehensive (tests too), or "
+            "one of the project's own"
         ),
     ] = ""
+    tests: Annotated[bool, Field(description="run the tests too, where the workflow does not")] = (
+        False
+    )
     hooks: Annotated[
         list[Name],
         Field(description="only these, such as mypy; explain lists them", max_length=100),

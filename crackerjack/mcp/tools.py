@@ -70,6 +70,7 @@ class Tools:
         root = call.roots.project(asked.project)
         job_id = JobId(os.urandom(5).hex())
         options = DetachedOptions(
+            run_tests=asked.tests,
             hook=tuple(asked.hooks),
             path=tuple(asked.paths),
             changed_only=asked.changed_only,
