@@ -10,7 +10,7 @@ from crackerjack.events.payload import DiagnosticFound, TestCompleted
 from crackerjack.jobs.snapshot import JobSnapshot
 from crackerjack.jobs.states import RUNNING, STOPPED, WAITING, HookState
 from crackerjack.mcp.models import Counts, Digest, FailingTest, Group, HookResult, Place
-from crackerjack.mcp.story import Story
+from crackerjack.mcp.story import Story, Until
 from crackerjack.reports.safe_text import inert, inert_lines
 from crackerjack.types import HookStatus
 
@@ -27,10 +27,10 @@ SourceLine = Callable[[str, int], str]
 """Gives the text of a line of a file: see :class:`crackerjack.hooks.source_lines.SourceLines`."""
 
 
-def digest(story: Story, since: int) -> Digest:
-    """What is new in a job after that event."""
+def digest(story: Story, since: int, until: Until = Until.DECISIVE) -> Digest:
+    """What is new in a job after that event, for who has waited for that."""
     job = story.snapshot
-    mark = story.first_mark(since)
+    mark = story.first_mark(since, until)
     tests = [
         test
         for test in job.failing_tests

@@ -72,7 +72,8 @@ class Wait(Input):
         Until,
         Field(
             description="decisive: the first failing test, the first error of a new kind, a tool that "
-            "is missing or crashed, or the end; finished: the end alone; any: any event"
+            "is missing or crashed, or the end; test: a failing test, or the end of the tests; "
+            "finished: the end alone; any: any event"
         ),
     ] = Until.DECISIVE
     timeout_s: Annotated[Seconds, Field(description="return then with what there is")] = 60

@@ -72,7 +72,10 @@ class Digest(Answer):
     status: str
     finished: bool
     next: Annotated[int, Field(description="the cursor for the next call: pass it as since")]
-    woken_by: Annotated[str, Field(description="the first decisive thing after since")] = ""
+    woken_by: Annotated[
+        str,
+        Field(description="the first decisive thing after since; with until=test, of the tests"),
+    ] = ""
     message: Annotated[str, Field(description="what goes on, or how it ended")]
     progress: Annotated[int, Field(description="percent")]
     remaining_s: Annotated[int | None, Field(description="seconds, from history")] = None

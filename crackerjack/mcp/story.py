@@ -12,7 +12,13 @@ import msgspec
 
 from crackerjack.errors import CrackerjackError, UnknownJob
 from crackerjack.events.event import WorkflowEvent
-from crackerjack.events.payload import DiagnosticFound, EventType, HookEnded, TestCompleted
+from crackerjack.events.payload import (
+    DiagnosticFound,
+    EventType,
+    HookEnded,
+    PhaseEnded,
+    TestCompleted,
+)
 from crackerjack.jobs.snapshot import JobSnapshot
 from crackerjack.jobs.states import FAILING
 from crackerjack.types import HookStatus, JobId
@@ -28,6 +34,7 @@ class Until(enum.StrEnum):
     """What a wait is for."""
 
     DECISIVE = "decisive"
+    TEST = "test"
     FINISHED = "finished"
     ANY = "any"
 
@@ -42,13 +49,15 @@ class Mark(NamedTuple):
 class Story(msgspec.Struct, kw_only=True):
     """One job up to an event, and where in it the things are that an agent wants to hear of.
 
-    Decisive are a failing test, the first error of each kind (hook and rule), a hook whose tool is
-    missing, crashed or timed out, and the end.
+    Decisive are a failing test, a hook that ends with the first errors of a kind (hook and rule), a
+    hook whose tool is missing, crashed or timed out, and the end.
     """
 
     snapshot: JobSnapshot
     marks: list[Mark] = []
-    """In order."""
+    """What is decisive, in order."""
+    test_marks: list[Mark] = []
+    """Failing tests, the end of the tests, and that of the job, in order."""
     found_at: dict[tuple[str, str], int] = {}
     """Hook and fingerprint of a finding -> `seq` of the event that told it last."""
     failed_at: dict[tuple[str, str], int] = {}
@@ -56,6 +65,8 @@ class Story(msgspec.Struct, kw_only=True):
     ended_at: dict[str, int] = {}
     """Hook -> `seq` of the event that ended it last."""
     kinds: set[tuple[str, str]] = set()
+    new_kinds: dict[str, list[str]] = {}
+    """Hook that has not ended -> the rules of which it has told the first errors."""
 
     def apply(self, event: WorkflowEvent) -> None:
         """Take in the next event."""
@@ -67,13 +78,18 @@ class Story(msgspec.Struct, kw_only=True):
                 self._found(event.seq, event.payload)
             case EventType.HOOK_EXECUTION_COMPLETED | EventType.HOOK_EXECUTION_FAILED:
                 self._ended(event.seq, event.payload)
+            case EventType.QUALITY_PHASE_COMPLETED | EventType.QUALITY_PHASE_FAILED:
+                self._phase_ended(event.seq, event.payload)
             case _ if event.terminal:
-                self.marks.append(Mark(event.seq, "the job has ended"))
+                ended = Mark(event.seq, "the job has ended")
+                self.marks.append(ended)
+                self.test_marks.append(ended)
 
-    def first_mark(self, since: int) -> Mark | None:
-        """The first decisive event after `since`."""
-        at = bisect_right(self.marks, since, key=lambda mark: mark.seq)
-        return self.marks[at] if at < len(self.marks) else None
+    def first_mark(self, since: int, until: Until = Until.DECISIVE) -> Mark | None:
+        """The first decisive event after `since`; the first of the tests for who waits for those."""
+        marks = self.test_marks if until is Until.TEST else self.marks
+        at = bisect_right(marks, since, key=lambda mark: mark.seq)
+        return marks[at] if at < len(marks) else None
 
     def is_due(self, since: int, until: Until) -> bool:
         """Whether who waits since that event is to be told now."""
@@ -81,12 +97,14 @@ class Story(msgspec.Struct, kw_only=True):
             return self.snapshot.finished
         if until is Until.ANY:
             return self.snapshot.seq > since
-        return self.first_mark(since) is not None
+        return self.first_mark(since, until) is not None
 
     def _tested(self, seq: int, test: object) -> None:
         if isinstance(test, TestCompleted) and test.outcome in FAILING:
             self.failed_at[test.hook, test.nodeid] = seq
-            self.marks.append(Mark(seq, f"{test.nodeid} {test.outcome}"))
+            failed = Mark(seq, f"{test.nodeid} {test.outcome}")
+            self.marks.append(failed)
+            self.test_marks.append(failed)
 
     def _found(self, seq: int, found: object) -> None:
         if not isinstance(found, DiagnosticFound):
@@ -95,13 +113,25 @@ class Story(msgspec.Struct, kw_only=True):
         kind = found.hook, found.code
         if found.severity == "error" and kind not in self.kinds:
             self.kinds.add(kind)
-            self.marks.append(Mark(seq, f"the first {found.code or 'error'} of {found.hook}"))
+            self.new_kinds.setdefault(found.hook, []).append(found.code or "error")
 
     def _ended(self, seq: int, ended: object) -> None:
-        if isinstance(ended, HookEnded):
-            self.ended_at[ended.hook] = seq
-            if ended.status in _TROUBLE:
-                self.marks.append(Mark(seq, f"{ended.hook}: {ended.status.replace('_', ' ')}"))
+        if not isinstance(ended, HookEnded):
+            return
+        self.ended_at[ended.hook] = seq
+        # A hook tells all that it has found just before it ends: who is woken by the first of these
+        # is told a part of them, and is woken again for the rest a moment later.
+        first, *others = self.new_kinds.pop(ended.hook, [""])
+        if ended.status in _TROUBLE:
+            self.marks.append(Mark(seq, f"{ended.hook}: {ended.status.replace('_', ' ')}"))
+        elif first:
+            more = f", and {len(others)} more kinds" if others else ""
+            self.marks.append(Mark(seq, f"the first {first} of {ended.hook}{more}"))
+
+    def _phase_ended(self, seq: int, ended: object) -> None:
+        if isinstance(ended, PhaseEnded) and ended.phase == "testing":
+            how = f": {ended.status.replace('_', ' ')}" if ended.status else ""
+            self.test_marks.append(Mark(seq, f"the tests have ended{how}"))
 
 
 class Stories:

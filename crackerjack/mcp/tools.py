@@ -102,7 +102,7 @@ class Tools:
                 entry.header.job_id, since, until, min(left, _REPORT_EVERY)
             )
             if story.is_due(since, until) or left <= _REPORT_EVERY:
-                return digest(story, since)
+                return digest(story, since, until)
             if story.snapshot.seq > reported:
                 reported = story.snapshot.seq
                 await call.report(reported, _progress(story))
