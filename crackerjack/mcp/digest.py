@@ -16,7 +16,10 @@ from crackerjack.types import HookStatus
 
 _TESTS: Final = 5
 """Failing tests of a digest: who wants more asks for them by name."""
-_GROUPS: Final = 12
+_ROOM: Final = 3000
+"""Characters that the groups of findings of a digest may take; the rest is counted."""
+_ROOM_BESIDE_A_TEST: Final = 300
+"""While the job runs, a failing test is what matters, and findings can wait."""
 _MESSAGE: Final = 300  # characters
 _SHORT: Final = 160  # characters
 _SOURCE: Final = 120  # characters
@@ -41,6 +44,13 @@ def digest(story: Story, since: int, until: Until = Until.DECISIVE) -> Digest:
         for found in job.diagnostics
         if story.found_at.get((found.hook, found.fingerprint), 0) > since
     )
+    room = _ROOM_BESIDE_A_TEST if tests and not job.finished else _ROOM
+    shown = _that_fit(groups, room)
+    hooks = [
+        hook_result(hook)
+        for hook in job.hooks.values()
+        if hook.status not in _QUIET and story.ended_at.get(hook.name, 0) > since
+    ]
     left = job.remaining(time.time())
     return Digest(
         job_id=job.job_id,
@@ -54,23 +64,31 @@ def digest(story: Story, since: int, until: Until = Until.DECISIVE) -> Digest:
         counts=counts(job),
         failing_tests=[failing_test(test) for test in tests[:_TESTS]],
         more_failing_tests=max(0, len(tests) - _TESTS),
-        findings=[group(of_rule, examples=1) for of_rule in groups[:_GROUPS]],
-        more_findings=sum(map(len, groups[_GROUPS:])),
-        hooks=[
-            hook_result(hook)
-            for hook in job.hooks.values()
-            if hook.status not in _QUIET and story.ended_at.get(hook.name, 0) > since
-        ],
+        findings=shown,
+        more_findings=sum(map(len, groups[len(shown) :])),
+        hooks=hooks,
         running=[hook.name for hook in job.hooks.values() if hook.running],
-        do_next=do_next(job),
+        do_next=_do_next(job, has_news=bool(tests or groups or hooks)),
     )
 
 
-def do_next(job: JobSnapshot) -> str:
+def _that_fit(groups: Iterable[list[DiagnosticFound]], room: int) -> list[Group]:
+    """The first groups, of those that take at most so many characters together."""
+    fitting: list[Group] = []
+    for findings in groups:
+        one = group(findings, examples=1)
+        room -= len(one.model_dump_json(exclude_defaults=True))
+        if room < 0:
+            break
+        fitting.append(one)
+    return fitting
+
+
+def _do_next(job: JobSnapshot, *, has_news: bool) -> str:
     """What to call now, in a sentence."""
     name = job.job_id
     if not job.finished:
-        return f"fix what is told here, then wait(job_id={name!r}, since={job.seq})"
+        return f"{'fix this, then ' * has_news}wait(job_id={name!r}, since={job.seq})"
     if job.exit_code == 0:
         return ""
     if any(hook.findings for hook in job.hooks.values()):

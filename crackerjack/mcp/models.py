@@ -36,9 +36,9 @@ class Group(Answer):
 
     hook: str
     code: str = ""
-    severity: str
+    severity: Annotated[str, Field(description="error, warning or note")] = "error"
     message: str
-    count: int
+    count: int = 1
     fixable: Annotated[int, Field(description="how many of them the hook can fix itself")] = 0
     examples: list[Place]
 

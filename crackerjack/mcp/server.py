@@ -155,8 +155,6 @@ def _server(handlers: Handlers, resources: Resources) -> Server[Any]:
     server: Server[Any] = Server(
         NAME,
         version=__version__,
-        title="crackerjack",
-        description="Quality checks of Python projects, told live.",
         instructions=_INSTRUCTIONS,
         on_list_tools=handlers.list_tools,
         on_list_resources=handlers.list_resources,

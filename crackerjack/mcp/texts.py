@@ -22,9 +22,10 @@ def _digest(answer: models.Digest) -> Iterator[str]:
     for one in answer.findings:
         yield _rule(one)
     if answer.more_findings:
-        yield f"and {answer.more_findings} more findings of other rules"
+        yield f"and {answer.more_findings} more of other rules, which the tool findings has"
     for hook in answer.hooks:
-        yield f"{hook.hook}: {hook.status.replace('_', ' ')} {hook.reason}".rstrip()
+        if hook.reason or not hook.findings:  # else its findings have said it
+            yield f"{hook.hook}: {hook.status.replace('_', ' ')} {hook.reason}".rstrip()
     yield _next(answer.do_next)
 
 
@@ -32,7 +33,7 @@ def _started(answer: models.Started) -> Iterator[str]:
     if answer.digest is not None:
         yield from _digest(answer.digest)
     else:
-        yield f"Job {answer.job_id} runs in {answer.project}."
+        yield f"Job {answer.job_id} runs."
         yield _next(answer.do_next)
 
 

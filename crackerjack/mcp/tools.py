@@ -32,7 +32,10 @@ from crackerjack.types import JobId, parse_job_id
 Report = Callable[[int, str], Awaitable[None]]
 """Tells a person how far it is: the `seq` of the last event, and a sentence."""
 
-_REPORT_EVERY: Final = 2.0  # seconds
+_FIRST_REPORT: Final = 2.0  # seconds
+_REPORT_EVERY: Final = 10.0
+"""Seconds between reports in a long wait: a person sees that it goes on, and clients that give up
+after a minute without a word do not."""
 _TEXT: Final = 16_000  # characters of output
 _LINE: Final = 2_000  # characters
 _TESTS: Final = 20
@@ -95,14 +98,13 @@ class Tools:
         entry = self._entry(call, asked.job_id)
         since, until = asked.since, asked.until
         deadline = time.monotonic() + asked.timeout_s
-        reported = since
+        reported, pause = since, _FIRST_REPORT
         while True:
             left = deadline - time.monotonic()
-            story = await self._stories.wait(
-                entry.header.job_id, since, until, min(left, _REPORT_EVERY)
-            )
-            if story.is_due(since, until) or left <= _REPORT_EVERY:
+            story = await self._stories.wait(entry.header.job_id, since, until, min(left, pause))
+            if story.is_due(since, until) or left <= pause:
                 return digest(story, since, until)
+            pause = min(2 * pause, _REPORT_EVERY)
             if story.snapshot.seq > reported:
                 reported = story.snapshot.seq
                 await call.report(reported, _progress(story))
