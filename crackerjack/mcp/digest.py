@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Final
 
@@ -20,6 +21,7 @@ _ROOM: Final = 3000
 """Characters that the groups of findings of a digest may take; the rest is counted."""
 _ROOM_BESIDE_A_TEST: Final = 300
 """While the job runs, a failing test is what matters, and findings can wait."""
+_KEPT: Final = 32  # digests
 _MESSAGE: Final = 300  # characters
 _SHORT: Final = 160  # characters
 _SOURCE: Final = 120  # characters
@@ -28,6 +30,25 @@ _QUIET: Final = frozenset({HookStatus.PASSED, HookStatus.SKIPPED, WAITING, RUNNI
 
 SourceLine = Callable[[str, int], str]
 """Gives the text of a line of a file: see :class:`crackerjack.hooks.source_lines.SourceLines`."""
+
+
+class Digests:
+    """Makes a digest once for all who are told the same at the same time."""
+
+    def __init__(self) -> None:
+        self._last: OrderedDict[tuple[str, int, int, Until, int], Digest] = OrderedDict()
+
+    def of(self, story: Story, since: int, until: Until) -> Digest:
+        """:func:`digest`, maybe of a moment ago."""
+        job = story.snapshot
+        # The second is in it, because the time that remains is in a digest.
+        key = (job.job_id, job.seq, since, until, int(time.time()))
+        made = self._last.get(key)
+        if made is None:
+            made = self._last[key] = digest(story, since, until)
+        if len(self._last) > _KEPT:
+            self._last.popitem(last=False)
+        return made
 
 
 def digest(story: Story, since: int, until: Until = Until.DECISIVE) -> Digest:

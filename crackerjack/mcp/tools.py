@@ -22,7 +22,7 @@ from crackerjack.jobs.detached import DetachedOptions, start_detached
 from crackerjack.jobs.job_manager import JobManager
 from crackerjack.jobs.snapshot import JobSnapshot
 from crackerjack.mcp import inputs, models
-from crackerjack.mcp.digest import digest, failing_test, group, grouped, shortened
+from crackerjack.mcp.digest import Digests, failing_test, group, grouped, shortened
 from crackerjack.mcp.roots import Roots
 from crackerjack.mcp.story import Stories, Story
 from crackerjack.reports.hook_rows import HookRow, hook_rows
@@ -66,6 +66,7 @@ class Tools:
         self._log = log
         self._jobs = jobs
         self._stories = stories
+        self._digests = Digests()
         self._state_dir = state_dir
 
     async def run_checks(self, call: Call, asked: inputs.RunChecks) -> models.Started:
@@ -103,7 +104,7 @@ class Tools:
             left = deadline - time.monotonic()
             story = await self._stories.wait(entry.header.job_id, since, until, min(left, pause))
             if story.is_due(since, until) or left <= pause:
-                return digest(story, since, until)
+                return self._digests.of(story, since, until)
             pause = min(2 * pause, _REPORT_EVERY)
             if story.snapshot.seq > reported:
                 reported = story.snapshot.seq
