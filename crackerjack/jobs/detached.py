@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
 import tempfile
 import threading
 from collections.abc import Sequence
-from typing import Annotated, Final
+from typing import IO, Annotated, Final
 
 import msgspec
 
@@ -69,7 +70,8 @@ def start_detached(
 ) -> None:
     """Start ``crackerjack run`` and return when its job is in the log.
 
-    Raises :exc:`JobExists`, and :exc:`UsageError` with the run's own sentence when it does not begin.
+    Raises :exc:`JobExists`, and :exc:`UsageError` with the run's own sentence when it does not begin,
+    and with ours when the system starts no such process: there is a limit to the length of all arguments.
     """
     paths = tuple(os.path.join(project, path) for path in options.path)
     options = msgspec.structs.replace(options, path=paths)
@@ -81,13 +83,7 @@ def start_detached(
         *options.arguments(),
     )
     with tempfile.TemporaryFile() as said:
-        process = subprocess.Popen(
-            argv,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=said,
-            start_new_session=True,
-        )
+        process = _process(argv, said)
         # Somebody has to ask how it ended, or it stays a zombie for as long as we live.
         threading.Thread(target=process.wait, name=f"reaper-{job_id}", daemon=True).start()
         while _runner(log, job_id) != process.pid:
@@ -103,6 +99,20 @@ def start_detached(
             said.seek(0)
             words = said.read(_MOST_WORDS).decode(errors="replace").strip()
             raise UsageError(words.removeprefix("crackerjack: error: ") or "the run did not begin")
+
+
+def _process(argv: Sequence[str], said: IO[bytes]) -> subprocess.Popen[bytes]:
+    try:
+        return subprocess.Popen(
+            argv,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=said,
+            start_new_session=True,
+        )
+    except OSError as error:
+        less = ": ask for fewer paths, or for directories" if error.errno == errno.E2BIG else ""
+        raise UsageError(f"no run can be started: {error.strerror}{less}") from error
 
 
 def _runner(log: EventLog, job_id: JobId) -> int | None:
