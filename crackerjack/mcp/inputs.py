@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from crackerjack.mcp.story import Until
 
@@ -14,8 +14,16 @@ Project = Annotated[
 ]
 JobId = Annotated[str, Field(description="from run_checks or jobs", min_length=1, max_length=64)]
 Seconds = Annotated[float, Field(ge=0, le=600)]
-Path = Annotated[str, Field(max_length=4096)]
-Name = Annotated[str, Field(max_length=200)]
+
+
+def _argument(text: str) -> str:
+    if "\0" in text:
+        raise ValueError("no program takes a null byte")
+    return text
+
+
+Path = Annotated[str, Field(max_length=4096), AfterValidator(_argument)]
+Name = Annotated[str, Field(max_length=200), AfterValidator(_argument)]
 
 
 class Input(BaseModel):
