@@ -8,6 +8,7 @@ from typing import Final
 import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
+from crackerjack.errors import InvalidJobId
 from crackerjack.types import parse_job_id
 
 PROMPTS: Final = (
@@ -31,7 +32,7 @@ PROMPTS: Final = (
 
 
 def prompt(name: str, arguments: Mapping[str, str]) -> types.GetPromptResult:
-    """The prompt, filled in. Raises :exc:`MCPError` for one that there is not."""
+    """The prompt, filled in. Raises :exc:`MCPError` for one that there is not, and for a bad job id."""
     if name == "fix_findings":
         project = arguments.get("project", "")
         where = f" for the project {project}" if project else ""
@@ -43,7 +44,10 @@ def prompt(name: str, arguments: Mapping[str, str]) -> types.GetPromptResult:
             "nothing new is left and what you fixed shows as fixed. Say what you could not fix and why.",
         )
     if name == "review_run":
-        job_id = parse_job_id(arguments.get("job_id", ""))
+        try:
+            job_id = parse_job_id(arguments.get("job_id", ""))
+        except InvalidJobId as error:
+            raise MCPError(types.INVALID_PARAMS, str(error)) from None
         return _said(
             "Review a run",
             f"Call wait(job_id={job_id!r}, until='finished'), then compare(job_id={job_id!r}) and "
