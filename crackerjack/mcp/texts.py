@@ -98,7 +98,8 @@ def _explained(answer: models.Explained) -> Iterator[str]:
 def _tests(tests: Iterable[models.FailingTest], more: int) -> Iterator[str]:
     for test in tests:
         reason = test.message.partition("\n")[0]
-        yield f"FAILED {test.nodeid} ({test.path}:{test.line}): {reason[:_REASON]}"
+        where = f" ({_place(test)})" if test.path else ""
+        yield f"FAILED {test.nodeid}{where}: {reason[:_REASON]}"
     if more:
         yield f"and {more} more failing tests"
 
@@ -106,14 +107,20 @@ def _tests(tests: Iterable[models.FailingTest], more: int) -> Iterator[str]:
 def _rule(one: models.Group) -> str:
     place = one.examples[0]
     count = f" x{one.count}" if one.count > 1 else ""
-    return f"{one.hook} {one.code}{count} {place.path}:{place.line} {one.message}"
+    code = f" {one.code}" if one.code else ""
+    return f"{one.hook}{code}{count} {_place(place)} {one.message}"
 
 
 def _group(one: models.Group) -> Iterator[str]:
     fixable = f", {one.fixable} fixable" if one.fixable else ""
-    yield f"{one.severity} {one.hook} {one.code} x{one.count}{fixable}: {one.message}"
+    code = f" {one.code}" if one.code else ""
+    yield f"{one.severity} {one.hook}{code} x{one.count}{fixable}: {one.message}"
     for place in one.examples:
-        yield f"  {place.path}:{place.line} {place.message or place.source}".rstrip()
+        yield f"  {_place(place)} {place.message or place.source}".rstrip()
+
+
+def _place(of: models.Place | models.FailingTest) -> str:
+    return of.path if of.line is None else f"{of.path}:{of.line}"
 
 
 def _next(sentence: str) -> str:
