@@ -139,10 +139,7 @@ class Tools:
         """A job against an earlier run of its project."""
         job_id = asked.job_id
         now = (await self.story(call, job_id)).snapshot
-        if not now.finished:
-            raise UsageError(
-                f"job {job_id} still runs: wait(job_id={job_id!r}, until='finished') first"
-            )
+        _check_finished(now)
         comparison = compare(await self._base(call, now, asked.base), now)
         return _compared(comparison, SourceLines(now.project))
 
@@ -241,6 +238,7 @@ class Tools:
             entry = await asyncio.to_thread(base_of, self._jobs, now.job_id)
             return (await self._stories.of(entry.header.job_id)).snapshot
         snapshot = (await self.story(call, base)).snapshot
+        _check_finished(snapshot)
         if snapshot.project != now.project:
             raise UsageError(f"job {base} is of another project, {snapshot.project}")
         return snapshot
@@ -293,6 +291,12 @@ class Tools:
             row.tests_failed = ended.tests_failed
             row.reason = shortened(ended.reason, 300)
         return row
+
+
+def _check_finished(job: JobSnapshot) -> None:
+    if not job.finished:
+        name = job.job_id
+        raise UsageError(f"job {name} still runs: wait(job_id={name!r}, until='finished') first")
 
 
 def _is_wanted(found: DiagnosticFound, asked: inputs.Findings) -> bool:
