@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
+import signal
 
 from crackerjack.cli.serve_command import project_roots
 from crackerjack.config import find_project
@@ -28,6 +29,9 @@ def mcp(arguments: argparse.Namespace) -> int:
     roots = (
         project_roots(arguments.project_root) if arguments.project_root else [find_project(None)]
     )
+    # A thread reads standard input until it ends, and Python would wait for that. A store can be left
+    # at any time, and runs are processes of their own.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     with open_container(os.environ) as container, PokeBox(container.pokes) as pokes:
         feeds = Feeds(container.log)
         watcher = Watcher(feeds, container.hub, pokes)
