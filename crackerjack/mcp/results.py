@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import mcp_types as types
 
 from crackerjack.mcp.models import Answer
 from crackerjack.mcp.texts import text_of
+from crackerjack.reports.safe_text import one_line
+
+_LONGEST: Final = 1000  # characters of a failure
 
 
 def told(answer: Answer) -> types.CallToolResult:
@@ -18,4 +23,5 @@ def told(answer: Answer) -> types.CallToolResult:
 
 def failed(sentence: str) -> types.CallToolResult:
     """A failure, with what to do now."""
-    return types.CallToolResult(content=[types.TextContent(text=sentence)], is_error=True)
+    text = one_line(sentence)[:_LONGEST]
+    return types.CallToolResult(content=[types.TextContent(text=text)], is_error=True)

@@ -21,7 +21,7 @@ from crackerjack.errors import CrackerjackError
 from crackerjack.events.log import EventLog
 from crackerjack.jobs.job_manager import JobManager
 from crackerjack.mcp import inputs
-from crackerjack.mcp.access import Access
+from crackerjack.mcp.access import Access, RootsWanted, Told
 from crackerjack.mcp.catalogue import BY_NAME, TOOLS, Entry
 from crackerjack.mcp.prompts import PROMPTS, prompt
 from crackerjack.mcp.resources import Resources
@@ -78,7 +78,9 @@ class Handlers:
         except ValidationError as error:
             return failed(_wrong(entry, error))
         try:
-            return await self._do(context, entry, asked)
+            return await self._do(context, entry, asked, params.input_responses or {})
+        except RootsWanted as wanted:
+            return wanted.answer
         except CrackerjackError as error:
             return failed(str(error))
 
@@ -115,7 +117,9 @@ class Handlers:
         """One prompt, filled in."""
         return prompt(params.name, params.arguments or {})
 
-    async def _do(self, context: Context, entry: Entry, asked: BaseModel) -> HandlerResult:
+    async def _do(
+        self, context: Context, entry: Entry, asked: BaseModel, said: Told
+    ) -> HandlerResult:
         async def report(seq: int, sentence: str) -> None:
             await context.session.report_progress(seq, None, sentence)
 
@@ -125,7 +129,7 @@ class Handlers:
                 return await self._tasks.begin(call, asked)
             return told(await entry.call(self._tools, call, asked))
 
-        return await self._access.grant(context, answer)
+        return await self._access.grant(context, answer, said)
 
 
 def build_agents(
