@@ -106,6 +106,7 @@ class SampleRun:
         check: bool = False,
         expected: float | None = None,
         title: str = "Standard Quality Workflow",
+        project: str = "/home/ada/httpx",
     ) -> SampleRun:
         """Everything up to the end of the configuration."""
         self.add(
@@ -113,7 +114,7 @@ class SampleRun:
             SessionInitializing(
                 workflow="standard",
                 title=title,
-                project="/home/ada/httpx",
+                project=project,
                 check=check,
                 version="1.0.0",
             ),

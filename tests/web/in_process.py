@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager
 from typing import Any, TypeVar
@@ -89,14 +89,15 @@ def in_process(
     limits: Limits = Limits(),  # noqa: B008 - immutable
     protocol: str = FRAMING,
     ping_seconds: float = 20.0,
+    roots: Sequence[str] = (),
 ) -> Iterator[InProcess]:
-    """Serve the store of ``CRACKERJACK_STATE_DIR`` while the block runs.
+    """Serve the store of ``CRACKERJACK_STATE_DIR``, and projects below the `roots`, while the block runs.
 
     A WebSocket client has `ping_seconds` to answer a ping, which it gets as often.
     """
     with (
         open_container(os.environ) as container,
-        open_web(container, admission, limits=limits) as web,
+        open_web(container, admission, roots=roots, limits=limits) as web,
         on_a_thread(
             web.app,
             protocol,
