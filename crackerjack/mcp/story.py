@@ -21,6 +21,7 @@ from crackerjack.events.payload import (
 )
 from crackerjack.jobs.snapshot import JobSnapshot
 from crackerjack.jobs.states import FAILING
+from crackerjack.reports.wording import count
 from crackerjack.types import HookStatus, JobId
 from crackerjack.web.feed import Feed, Feeds
 
@@ -125,7 +126,7 @@ class Story(msgspec.Struct, kw_only=True):
         if ended.status in _TROUBLE:
             self.marks.append(Mark(seq, f"{ended.hook}: {ended.status.replace('_', ' ')}"))
         elif first:
-            more = f", and {len(others)} more kinds" if others else ""
+            more = f", and {count(len(others), 'more kind')}" if others else ""
             self.marks.append(Mark(seq, f"the first {first} of {ended.hook}{more}"))
 
     def _phase_ended(self, seq: int, ended: object) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from crackerjack.events.payload import EventType
+from crackerjack.events.payload import DiagnosticFound, EventType
 from crackerjack.events.sqlite_log import SqliteEventLog
 from crackerjack.jobs.snapshot import JobSnapshot
 from crackerjack.mcp.story import Stories, Story, Until
@@ -118,13 +118,18 @@ def decisive() -> list[tuple[str, SampleRun]]:
     second = finding("mypy", line=2, code="F401")
     return [
         ("tests/a.py::t error", begun().test("tests/a.py::t", "error")),
-        ("the first F401 of ruff-check", begun().found(finding("ruff-check"))),
-        ("the first F401 of mypy", begun().found(second)),
+        ("the first F401 of ruff-check", found_by("ruff-check", finding("ruff-check"))),
+        ("the first F401 of mypy", found_by("mypy", second)),
         ("mypy: tool missing", begun().hook_ended(FAST, "mypy", HookStatus.TOOL_MISSING)),
         ("mypy: tool error", begun().hook_ended(FAST, "mypy", HookStatus.TOOL_ERROR)),
         ("mypy: timed out", begun().hook_ended(FAST, "mypy", HookStatus.TIMED_OUT)),
         ("the job has ended", begun().end()),
     ]
+
+
+def found_by(hook: str, *findings: DiagnosticFound) -> SampleRun:
+    """A hook that ends when it has told these."""
+    return begun().found(*findings).hook_ended(FAST, hook, HookStatus.FAILED)
 
 
 def not_decisive() -> SampleRun:
@@ -144,11 +149,12 @@ def test_what_is_decisive() -> None:
 
 
 def test_the_second_error_of_a_kind_wakes_nobody() -> None:
-    run = begun().found(finding("ruff-check"))
-    run.found(finding("ruff-check", line=4), finding("ruff-check", line=5, code="E1"))
+    same, other = finding("ruff-check", line=4), finding("ruff-check", line=5, code="E1")
+    run = found_by("ruff-check", finding("ruff-check"), same, other)
+    run.hook(FAST, "ruff-check", rerun=True).found(same)
+    run.hook_ended(FAST, "ruff-check", HookStatus.FAILED, rerun=True)
     assert [mark.why for mark in folded(run).marks] == [
-        "the first F401 of ruff-check",
-        "the first E1 of ruff-check",
+        "the first F401 of ruff-check, and 1 more kind"
     ]
 
 
