@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Sequence
+import time
 from typing import IO, Annotated, Final
 
 import msgspec
@@ -18,6 +19,8 @@ from crackerjack.events.log import EventLog
 from crackerjack.jobs.process_identity import pid_of
 from crackerjack.types import JobId
 
+BEGINS_WITHIN: Final = 60.0
+"""Seconds until a run has its job in the log: it reads the configuration before, from a disk that may hang."""
 _LOOK_EVERY: Final = 0.02
 """Seconds between looks at whether the run has begun, or has given up."""
 _MOST_WORDS: Final = 4000  # bytes of what a run that did not begin said
@@ -71,17 +74,19 @@ def start_detached(
     """Start ``crackerjack run`` and return when its job is in the log.
 
     Raises :exc:`JobExists`, and :exc:`UsageError` with the run's own sentence when it does not begin,
-    and with ours when the system starts no such process: there is a limit to the length of all arguments.
+    and with ours when the system starts no such process (there is a limit to the length of all arguments),
+    or when it has not begun in time and was ended.
     """
     paths = tuple(os.path.join(project, path) for path in options.path)
     options = msgspec.structs.replace(options, path=paths)
     choice = [f"--workflow={workflow}"] if workflow else []
-    argv: Sequence[str] = (
+    argv = [
         *(sys.executable, "-P", "-m", "crackerjack", "run", "--quiet"),
         *(f"--job-id={job_id}", f"--project={project}"),
         *choice,
         *options.arguments(),
-    )
+    ]
+    deadline = time.monotonic() + BEGINS_WITHIN
     with tempfile.TemporaryFile() as said:
         process = _process(argv, said)
         # Somebody has to ask how it ended, or it stays a zombie for as long as we live.
@@ -90,6 +95,11 @@ def start_detached(
             try:
                 process.wait(_LOOK_EVERY)
             except subprocess.TimeoutExpired:
+                if time.monotonic() > deadline:
+                    os.killpg(process.pid, signal.SIGKILL)
+                    raise UsageError(
+                        f"the run did not begin within {BEGINS_WITHIN:.0f} s"
+                    ) from None
                 continue
             runner = _runner(log, job_id)
             if runner == process.pid:
@@ -101,7 +111,7 @@ def start_detached(
             raise UsageError(words.removeprefix("crackerjack: error: ") or "the run did not begin")
 
 
-def _process(argv: Sequence[str], said: IO[bytes]) -> subprocess.Popen[bytes]:
+def _process(argv: list[str], said: IO[bytes]) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(
             argv,
