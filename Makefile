@@ -17,7 +17,7 @@ WITH_OTHERS := tests/test_*.py tests/events tests/hooks tests/jobs tests/reports
     tests/cli/test_run.py tests/cli/test_test_step.py tests/terminal/test_plain.py tests/web/test_progress.py tests/web/test_delivery.py
 
 .NOTPARALLEL:
-.PHONY: help run test test-all lint format typecheck check-self pytest other-pythons bench soak lock clean
+.PHONY: help run test test-all lint format typecheck check-self pytest other-pythons bench bench-agents soak lock clean
 
 help: ## Say what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -55,6 +55,9 @@ other-pythons: $(READY)
 
 bench: $(READY) .venv-bench/.ready ## Measure against the other runners, in ratios
 	$(BIN)/python -m benches $(ARGS)
+
+bench-agents: $(READY) ## Measure an agent's episode over MCP: calls, bytes, delays
+	$(BIN)/python -m benches agents
 
 soak: $(READY) ## The tests of what is random again, for much longer
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --hypothesis-profile=soak $(ARGS)

@@ -7,7 +7,7 @@ import sys
 
 from benches.paired import machine
 
-BENCHES = ("checks", "noop", "startup", "output", "events", "stream")
+BENCHES = ("checks", "noop", "startup", "output", "events", "stream", "agents")
 
 
 def main() -> None:
