@@ -86,7 +86,10 @@ def create_websocket_app(
         middleware=[Middleware(Guard, admission=admission, on_refusal=metrics.refused)],
         exception_handlers={HTTPException: _problem},
     )
-    app.router.routes.append(Route("/mcp", _no_agents if agents is None else agents))
+    if agents is None:
+        app.router.routes.append(Route("/mcp", _no_agents, methods=["GET", "POST", "DELETE"]))
+    else:
+        app.router.routes.append(Route("/mcp", agents))
     app.router.redirect_slashes = False  # what is not in the documents is answered with a problem
     if bridge is None:
         app.router.routes.append(WebSocketRoute("/ws/{path:path}", _no_stream))
