@@ -39,10 +39,12 @@ _ROWS_PER_INSERT: Final = 128
 # sqlite3 lets other threads run at every step of a statement, and gets its turn back only after the
 # interpreter's switch interval (5 ms) when one of them computes: a hundred rows would take half a
 # second. So rows are written many to a statement, and read as one row of JSON.
-_EVENT: Final = """'{"event_type":' || json_quote(event_type) || ',"data":' || body
-    || ',"timestamp":' || timestamp || ',"job_id":' || json_quote(job_id) || ',"seq":' || seq || '}'"""
-_EVENTS: Final = f"SELECT {_EVENT} AS item FROM jobs JOIN events ON events.job = jobs.id"
-_POSITIONED: Final = f"""SELECT '[' || events.id || ',' || {_EVENT} || ']' AS item
+# One printf() takes half as long as as many ||, each of which copies what came before.
+_JSON: Final = '{"event_type":%s,"data":%s,"timestamp":%s,"job_id":%s,"seq":%d}'
+_PARTS: Final = "json_quote(event_type), body, timestamp, json_quote(job_id), seq"
+_EVENTS: Final = f"""SELECT printf('{_JSON}', {_PARTS}) AS item
+    FROM jobs JOIN events ON events.job = jobs.id"""
+_POSITIONED: Final = f"""SELECT printf('[%d,{_JSON}]', events.id, {_PARTS}) AS item
     FROM events JOIN jobs ON jobs.id = events.job"""
 
 _QUEUED_TYPES: Final = ", ".join(f"'{queued}'" for queued in sorted(QUEUED_TYPES))
