@@ -17,9 +17,10 @@ from crackerjack.events.log import EventLog
 from crackerjack.types import JobId
 from crackerjack.web.page import MOST_EVENTS, Page
 
-_MOST_BYTES: Final = 8 * 1024 * 1024
+_MOST_BYTES: Final = 16 * 1024 * 1024
 """Of events as JSON, in the pages that several clients may want; the frames made of them take about
-as much again."""
+as much again. With less than a long job has, a thousand clients that come back at once at different
+places read each page again and again."""
 A_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 """A position, or another whole number, as clients send it: one that 64 bits of the store can hold."""
 _READ: Final = 512
