@@ -140,7 +140,8 @@ class Stories:
 
     def __init__(self, feeds: Feeds) -> None:
         self._feeds = feeds
-        self._kept: OrderedDict[JobId, Story] = OrderedDict()
+        self._kept: OrderedDict[JobId, tuple[object, Story]] = OrderedDict()
+        """With what tells the job from another one of that id."""
         self._followers: dict[JobId, _Follower] = {}
 
     async def of(self, job_id: JobId) -> Story:
@@ -148,8 +149,10 @@ class Stories:
         feed = self._feeds.get(job_id)
         if not feed.exists:
             raise UnknownJob(job_id)
-        story = self._kept.get(job_id) or Story(snapshot=JobSnapshot(job_id=job_id))
-        self._kept[job_id] = story
+        identity, story = self._kept.get(job_id, (None, None))
+        if story is None or identity != feed.identity:
+            story = Story(snapshot=JobSnapshot(job_id=job_id))
+        self._kept[job_id] = feed.identity, story
         self._kept.move_to_end(job_id)
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)

@@ -98,6 +98,11 @@ class Feed:
         """Raise :exc:`StoreUnavailable` where waiting for more events would be in vain."""
         self._log.position()
 
+    @property
+    def identity(self) -> object:
+        """Tells the job from another one, which had its id before and was forgotten."""
+        return self._pages_of
+
     def check(self, since: int) -> None:
         """Raise :exc:`FutureCursor` for a position that was never reached.
 
