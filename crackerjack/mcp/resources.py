@@ -21,6 +21,7 @@ from mcp.shared.subscriptions import ResourcesListChanged, ResourceUpdated
 
 from crackerjack.errors import StoreError
 from crackerjack.mcp import inputs
+from crackerjack.mcp.digest import shortened_lines
 from crackerjack.mcp.roots import Roots
 from crackerjack.mcp.tools import Call, Tools, silent
 from crackerjack.types import JobId, parse_job_id
@@ -28,7 +29,9 @@ from crackerjack.web.feed import Feeds
 
 JOBS: Final = "crackerjack://jobs"
 _LISTED: Final = 20
-_EVENTS: Final = 256
+_PAGE: Final = 64 * 1024
+"""Characters of events in one answer, or one event where that alone has more."""
+_TEXT: Final = 2_000  # characters of one text in a job or an event
 _TELL_EVERY: Final = 1.0
 """Seconds between two updates of one resource: a client reads it anew each time."""
 _JSON: Final = "application/json"
@@ -77,7 +80,7 @@ class Resources:
         about = {
             "": ("job", "What a job is now"),
             "/findings": ("findings", "The findings of a job, by rule"),
-            "/events{?since}": ("events", "The events of a job after one, at most 256"),
+            "/events{?since}": ("events", "The events of a job after one, some at a time"),
         }
         return [
             types.ResourceTemplate(
@@ -98,7 +101,7 @@ class Resources:
         story = await self._tools.story(call, wanted.job_id)
         if wanted.part == "events":
             return self._events(wanted)
-        return msgspec.json.encode(story.snapshot.to_data(time.time())).decode()
+        return _encoded(_harmless(story.snapshot.to_data(time.time())))
 
     async def subscribe(
         self, context: Context, params: types.SubscribeRequestParams
@@ -187,24 +190,45 @@ class Resources:
 
     def _events(self, wanted: _Wanted) -> str:
         feed = self._feeds.get(wanted.job_id)
+        feed.check(wanted.since)
         page = feed.page(wanted.since)
-        items: list[bytes] = []
-        last = wanted.since
+        texts: list[str] = []
+        last, size = wanted.since, 0
         if page is not None:
             for item, at in zip(page.items, page.positions, strict=True):
-                if at > wanted.since and len(items) < _EVENTS:
-                    items.append(item)
-                    last = at
-        finished = feed.ended and last >= feed.head
-        return (
-            b'{"events":[%b],"next":%d,"head":%d,"finished":%b}'
-            % (b",".join(items), last, feed.head, b"true" if finished else b"false")
-        ).decode()
+                if at <= wanted.since:
+                    continue
+                text = _encoded(_harmless(msgspec.json.decode(item)))
+                size += len(text)
+                if texts and size > _PAGE:
+                    break
+                texts.append(text)
+                last = at
+        finished = "true" if feed.ended and last >= feed.head else "false"
+        return f'{{"events":[{",".join(texts)}],"next":{last},"head":{feed.head},"finished":{finished}}}'
+
+
+def _encoded(value: object) -> str:
+    return msgspec.json.encode(value).decode()
+
+
+def _harmless(value: Any) -> Any:
+    """The same with every text in it inert, and not too long: it comes from tools and files."""
+    if isinstance(value, str):
+        return shortened_lines(value, _TEXT)
+    if isinstance(value, list):
+        return [_harmless(one) for one in value]
+    if isinstance(value, dict):
+        return {key: _harmless(one) for key, one in value.items()}
+    return value
 
 
 def _parse(uri: str) -> _Wanted:
     """What a URI names. Raises :exc:`CrackerjackError` for a bad id, :exc:`MCPError` for no resource."""
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:
+        raise _no_resource(uri) from None
     names = parts.path.strip("/").split("/") if parts.path.strip("/") else []
     if parts.scheme != "crackerjack" or parts.netloc != "jobs" or len(names) > 2:
         raise _no_resource(uri)

@@ -62,7 +62,10 @@ class Roots:
 
 
 def _directory(url: str) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        return ""
     path = unquote(parts.path)
     is_local = parts.scheme == "file" and parts.netloc in {"", "localhost"}
     return path if is_local and os.path.isdir(path) and "\0" not in path else ""
