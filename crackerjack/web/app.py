@@ -86,10 +86,7 @@ def create_websocket_app(
         middleware=[Middleware(Guard, admission=admission, on_refusal=metrics.refused)],
         exception_handlers={HTTPException: _problem},
     )
-    if agents is None:
-        app.router.routes.append(Route("/mcp", _no_agents, methods=["GET", "POST", "DELETE"]))
-    else:
-        app.router.routes.append(Route("/mcp", agents))
+    app.router.routes.append(Route("/mcp", agents or _NoAgents()))
     app.router.redirect_slashes = False  # what is not in the documents is answered with a problem
     if bridge is None:
         app.router.routes.append(WebSocketRoute("/ws/{path:path}", _no_stream))
@@ -140,8 +137,12 @@ _SENTENCES: Final = {
 }
 
 
-async def _no_agents(_request: Request) -> Response:
-    return problem(501, "this server was not installed for agents: pip install 'crackerjack[mcp]'")
+class _NoAgents:
+    """Answers for ``/mcp`` where the extra is missing, whatever the method."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        sentence = "this server was not installed for agents: pip install 'crackerjack[mcp]'"
+        await problem(501, sentence)(scope, receive, send)
 
 
 async def _no_stream(websocket: WebSocket) -> None:
