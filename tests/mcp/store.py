@@ -44,5 +44,10 @@ class Store:
         self.log.append(new, owner=self._owner)
         return run.job_id
 
+    def forget(self, job_id: JobId) -> None:
+        """Delete a job, whose id is free then."""
+        del self._written[job_id]
+        self.log.delete_jobs([job_id])
+
     def close(self) -> None:
         self.log.close()

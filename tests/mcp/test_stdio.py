@@ -6,7 +6,6 @@ import asyncio
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ from mcp.client.session import ClientRequestContext
 
 from crackerjack.types import JobId
 from tests.cli.command_line import Project
-from tests.mcp.clients import SERVER, over_http, over_stdio
+from tests.mcp.clients import SERVER, over_http, over_stdio, wait_until
 from tests.mcp.conftest import processes
 from tests.mcp.store import Store
 from tests.web.in_process import InProcess
@@ -79,14 +78,6 @@ def gate(project: Project, tmp_path: Path) -> Gate:
     project.configure(NOTHING_ELSE)
     project.write("tests/test_slow.py", SUITE.format(gate=str(gate.path)))
     return gate
-
-
-def wait_until(true: Callable[[], object]) -> None:
-    """Wait until it is."""
-    deadline = time.monotonic() + SECONDS
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
 
 
 async def until(true: Callable[[], object]) -> None:

@@ -14,7 +14,7 @@ import pytest
 from mcp_types import jsonrpc_message_adapter
 
 from tests.cli.command_line import Project
-from tests.mcp.clients import SERVER
+from tests.mcp.clients import SERVER, wait_until
 from tests.mcp.test_http import ACCEPT, INITIALIZE
 from tests.web.serving import SECONDS, serving
 
@@ -22,14 +22,17 @@ NOISE = """
 import os, subprocess, sys, threading, time
 
 def noise():
-    while not os.path.exists(os.environ["NOISE_FROM"]):
+    sign = os.environ["NOISE_FROM"]
+    while not os.path.exists(sign):
         time.sleep(0.01)
-    while True:
+    while os.path.exists(sign):
         print("noise", flush=True)
         os.write(1, b"noise\\n")
         subprocess.run(["echo", "noise"])
         sys.__stdout__.write("noise\\n")
         time.sleep(0.01)
+    sys.__stdout__.flush()
+    open(sign + ".over", "w").close()
 
 if sys.orig_argv[-1] == "mcp":
     threading.Thread(target=noise, daemon=True).start()
@@ -139,6 +142,8 @@ def test_nothing_but_the_protocol(project: Project, wire: Wire, noise_from: Path
         wire.send(garbage)
     wire.send(b'{"jsonrpc":"2.0","id":7,"method":"ping","params":{"x":"\\ud800"}}')
     wire.ask(8, "tools/list", {})
+    noise_from.unlink()  # a thread that prints while Python ends is no part of a server
+    wait_until(noise_from.with_name("noise.over").exists)
     # It ends although a call goes on, and says nothing but messages to the last byte.
     project.write("tool", "#!/bin/sh\nsleep 600\n")
     job_id = wire.call(9, "run_checks", hooks=["tool"])["job_id"]
