@@ -13,6 +13,8 @@ UV_COMPILE := .venv-lock/bin/uv pip compile --quiet --universal --python-version
 PROJECT := .
 ARGS :=
 PYTEST_ARGS := -n 2 --dist worksteal
+# The newest one: what breaks with those between breaks with it or with the first.
+OTHERS := 3.13
 WITH_OTHERS := tests/test_*.py tests/events tests/hooks tests/jobs tests/reports tests/workflow \
     tests/cli/test_run.py tests/cli/test_test_step.py tests/terminal/test_plain.py tests/web/test_progress.py tests/web/test_delivery.py
 
@@ -26,6 +28,9 @@ run: $(READY) ## Run crackerjack here, or in PROJECT=dir; more options in ARGS="
 	@$(BIN)/crackerjack run --project "$(PROJECT)" $(ARGS)
 
 test: lint typecheck check-self other-pythons pytest ## All that must pass before a change lands
+
+test-all: ## The same, and every test with every Python: half an hour
+	$(MAKE) test OTHERS="3.11 3.12 3.13" WITH_OTHERS=tests
 
 lint: $(READY)
 	$(BIN)/ruff check .
@@ -47,7 +52,7 @@ pytest: $(READY) ## The tests alone, with PYTEST_ARGS="..."
 # The interpreters that are not here are not an error: a contributor rarely has them all. What starts
 # many processes runs with the first one only, but for a few whole runs: it would take minutes again.
 other-pythons: $(READY)
-	@for version in 3.11 3.12 3.13; do \
+	@for version in $(OTHERS); do \
 	    if $(BIN)/python -c "import sys; sys.exit('%d.%d' % sys.version_info[:2] != '$$version')"; then continue; fi; \
 	    if ! scripts/find-python python$$version >/dev/null 2>&1; then echo "Python $$version is not installed: not tested with it"; continue; fi; \
 	    $(MAKE) pytest PYTHON=python$$version VENV=.venv-$$version PYTEST_ARGS='$(PYTEST_ARGS) --hypothesis-profile=few $(WITH_OTHERS)' || exit; \
