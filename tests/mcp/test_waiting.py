@@ -221,6 +221,7 @@ async def test_a_person_sees_how_far_it_is(
             with anyio.fail_after(SECONDS):
                 await reported.wait()
             reported = anyio.Event()
+            await waits.begun(3)  # while nothing happens, nothing is said
             store.write(run.test(f"tests/a.py::{number}"))
         store.write(run.end())
         with anyio.fail_after(SECONDS):
