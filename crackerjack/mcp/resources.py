@@ -5,21 +5,20 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import defaultdict
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final, NamedTuple
 from urllib.parse import parse_qs, urlsplit
 
 import mcp_types as types
 import msgspec
+from mcp.server.connection import Connection
 from mcp.server.context import ServerRequestContext
-from mcp.server.session import ServerSession
 from mcp.server.subscriptions import InMemorySubscriptionBus, ListenHandler
 from mcp.shared.exceptions import MCPError
 from mcp.shared.subscriptions import ResourcesListChanged, ResourceUpdated
 
-from crackerjack.errors import StoreError
+from crackerjack.errors import InvalidJobId, StoreError
 from crackerjack.mcp import inputs
 from crackerjack.mcp.digest import shortened_lines
 from crackerjack.mcp.roots import Roots
@@ -34,6 +33,10 @@ _PAGE: Final = 64 * 1024
 _TEXT: Final = 2_000  # characters of one text in a job or an event
 _TELL_EVERY: Final = 1.0
 """Seconds between two updates of one resource: a client reads it anew each time."""
+_TAKEN_WITHIN: Final = 5.0
+"""Seconds that a client has to take an update, before it is told nothing more: the others wait for it."""
+_MOST: Final = 1000  # subscriptions of one client
+_LONGEST: Final = 200  # characters of a URI
 _JSON: Final = "application/json"
 
 Context = ServerRequestContext[Any, Any]
@@ -54,7 +57,7 @@ class Resources:
         self._tools = tools
         self._feeds = feeds
         self._bus = InMemorySubscriptionBus()
-        self._subscribers: defaultdict[str, set[ServerSession]] = defaultdict(set)
+        self._subscribed: dict[Connection, set[str]] = {}
         self._listening = 0
         self._streams = ListenHandler(self._bus)
 
@@ -106,16 +109,35 @@ class Resources:
     async def subscribe(
         self, context: Context, params: types.SubscribeRequestParams
     ) -> types.EmptyResult:
-        """For clients until 2025-11-25."""
-        self._subscribers[str(params.uri)].add(context.session)
+        """For clients until 2025-11-25. The job may be one that is only about to begin."""
+        uri = str(params.uri)
+        try:
+            _parse(uri)
+        except InvalidJobId as error:
+            raise MCPError(types.INVALID_PARAMS, str(error)) from None
+        connection = _connection(context)
+        if connection not in self._subscribed:
+            self._subscribed[connection] = set()
+            connection.exit_stack.callback(self._subscribed.pop, connection, None)
+        wanted = self._subscribed[connection]
+        if len(wanted) >= _MOST:
+            raise MCPError(
+                types.INVALID_PARAMS, f"more than {_MOST} subscriptions: unsubscribe first"
+            )
+        wanted.add(uri)
         return types.EmptyResult()
 
     async def unsubscribe(
         self, context: Context, params: types.UnsubscribeRequestParams
     ) -> types.EmptyResult:
         """Undo :meth:`subscribe`."""
-        self._drop(str(params.uri), [context.session])
+        self._subscribed.get(_connection(context), set()).discard(str(params.uri))
         return types.EmptyResult()
+
+    @property
+    def subscribers(self) -> int:
+        """How many clients are connected that have subscribed."""
+        return len(self._subscribed)
 
     async def listen(
         self, context: Context, params: types.SubscriptionsListenRequestParams
@@ -158,7 +180,7 @@ class Resources:
                     await asyncio.sleep(0)
             except StoreError:
                 continue  # the poll comes back to it
-            if self._listening or self._subscribers:
+            if self._listening or any(self._subscribed.values()):
                 await self._announce(changed, known)
             known = {job_id for job_id, ended in changed.items() if not ended} | known
             known -= {job_id for job_id, ended in changed.items() if ended}
@@ -174,19 +196,15 @@ class Resources:
 
     async def _say_updated(self, uri: str) -> None:
         await self._bus.publish(ResourceUpdated(uri=uri))
-        gone = []
-        for session in self._subscribers.get(uri, set()).copy():
-            try:
-                await session.send_resource_updated(uri)
-            except (MCPError, OSError, RuntimeError):
-                gone.append(session)
-        self._drop(uri, gone)
+        wanting = [one for one, uris in self._subscribed.items() if uri in uris]
+        await asyncio.gather(*(self._send_updated(one, uri) for one in wanting))
 
-    def _drop(self, uri: str, sessions: Iterable[ServerSession]) -> None:
-        left = self._subscribers.get(uri, set())
-        left.difference_update(sessions)
-        if not left:
-            self._subscribers.pop(uri, None)
+    async def _send_updated(self, connection: Connection, uri: str) -> None:
+        try:
+            async with asyncio.timeout(_TAKEN_WITHIN):
+                await connection.notify("notifications/resources/updated", {"uri": uri})
+        except TimeoutError:
+            self._subscribed.get(connection, set()).clear()
 
     def _events(self, wanted: _Wanted) -> str:
         feed = self._feeds.get(wanted.job_id)
@@ -206,6 +224,11 @@ class Resources:
                 last = at
         finished = "true" if feed.ended and last >= feed.head else "false"
         return f'{{"events":[{",".join(texts)}],"next":{last},"head":{feed.head},"finished":{finished}}}'
+
+
+def _connection(context: Context) -> Connection:
+    """What one client is from its first request to its last; a session of the SDK is made for each."""
+    return context.session._connection  # noqa: SLF001 - the SDK shows it to nobody
 
 
 def _encoded(value: object) -> str:
@@ -230,7 +253,8 @@ def _parse(uri: str) -> _Wanted:
     except ValueError:
         raise _no_resource(uri) from None
     names = parts.path.strip("/").split("/") if parts.path.strip("/") else []
-    if parts.scheme != "crackerjack" or parts.netloc != "jobs" or len(names) > 2:
+    is_ours = parts.scheme == "crackerjack" and parts.netloc == "jobs"
+    if not is_ours or len(names) > 2 or len(uri) > _LONGEST:
         raise _no_resource(uri)
     if not names:
         return _Wanted(None)

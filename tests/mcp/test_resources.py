@@ -133,9 +133,9 @@ class Heard:
             while left:
                 left.discard(await self._uris.get())
 
-    def nothing_of(self, uri: str) -> None:
-        while not self._uris.empty():
-            assert not self._uris.get_nowait().startswith(uri)
+    async def next(self) -> str:
+        with anyio.fail_after(SECONDS):
+            return await self._uris.get()
 
 
 @asynccontextmanager
@@ -184,13 +184,40 @@ async def test_changes_are_told(
         store.write(run.end())
         await heard.until(JOBS, *ends)
         assert (await read(agent, uri))["status"] == "completed"
-        if era == "legacy":
-            await agent.client.unsubscribe_resource(uri)
-            await agent.client.unsubscribe_resource(f"{uri}/findings")
-            other = begun("other")
-            store.write(other)
-            await heard.until(JOBS)
-            heard.nothing_of(f"{JOBS}/other")
+
+
+@pytest.mark.parametrize("transport", ["http", "stdio"])
+async def test_a_subscription_tells_once_and_can_be_ended(
+    server: InProcess, project: Project, store: Store, transport: str
+) -> None:
+    run = begun()
+    uri = f"{JOBS}/{run.job_id}"
+    store.write(run)
+    where = server if transport == "http" else project
+    async with listening(where, "legacy", JOBS, uri, uri, f"{uri}/events") as (agent, heard):
+        store.write(run.test("tests/a.py::one"))
+        await heard.until(uri)
+        assert await heard.next() == f"{uri}/events"
+        await agent.client.unsubscribe_resource(uri)
+        store.write(run.test("tests/a.py::two"))
+        await heard.until(f"{uri}/events")
+        await agent.client.unsubscribe_resource(f"{uri}/events")
+        store.write(run.end())
+        await heard.until(JOBS)
+        store.write(begun("other"))
+        assert await heard.next() == JOBS, "the end of the run was told all the same"
+
+
+async def test_what_nobody_can_subscribe_to(server: InProcess) -> None:
+    wrong = ("file:///etc/passwd", f"{JOBS}/..%2f", f"{JOBS}/a/output", f"{JOBS}/a?{'x' * 200}")
+    async with over_http(server.http) as agent:
+        for uri in wrong:
+            with pytest.raises(MCPError, match=r"crackerjack://jobs lists|invalid job id"):
+                await agent.client.subscribe_resource(uri)
+        for number in range(1000):
+            await agent.client.subscribe_resource(f"{JOBS}/{number}")
+        with pytest.raises(MCPError, match="more than 1000 subscriptions"):
+            await agent.client.subscribe_resource(JOBS)
 
 
 async def test_a_client_that_is_gone_costs_the_others_nothing(
