@@ -8,10 +8,6 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from crackerjack.mcp.story import Until
 
-Project = Annotated[
-    str | None,
-    Field(description="absolute path of the project's directory; by default the server's own"),
-]
 JobId = Annotated[str, Field(description="from run_checks or jobs", min_length=1, max_length=64)]
 Seconds = Annotated[float, Field(ge=0, le=600)]
 
@@ -24,6 +20,10 @@ def _argument(text: str) -> str:
 
 Path = Annotated[str, Field(max_length=4096), AfterValidator(_argument)]
 Name = Annotated[str, Field(max_length=200), AfterValidator(_argument)]
+Project = Annotated[
+    Path | None,
+    Field(description="absolute path of the project's directory; by default the server's own"),
+]
 
 
 class Input(BaseModel):

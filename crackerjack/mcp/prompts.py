@@ -9,8 +9,10 @@ import mcp_types as types
 from mcp.shared.exceptions import MCPError
 
 from crackerjack.errors import InvalidJobId
+from crackerjack.mcp.digest import shortened
 from crackerjack.types import parse_job_id
 
+_LONGEST: Final = 4096  # characters of a path
 PROMPTS: Final = (
     types.Prompt(
         name="fix_findings",
@@ -34,7 +36,7 @@ PROMPTS: Final = (
 def prompt(name: str, arguments: Mapping[str, str]) -> types.GetPromptResult:
     """The prompt, filled in. Raises :exc:`MCPError` for one that there is not, and for a bad job id."""
     if name == "fix_findings":
-        project = arguments.get("project", "")
+        project = shortened(arguments.get("project", ""), _LONGEST)
         where = f" for the project {project}" if project else ""
         return _said(
             "Fix what the checks find",
