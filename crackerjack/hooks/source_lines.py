@@ -89,11 +89,19 @@ def _content(root: str, path: str) -> bytes:
     if os.path.isabs(inside) or inside.startswith(".."):
         return b""
     try:
-        full = os.path.join(root, inside)
-        found = os.stat(full)
-        if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:
-            return b""
-        with open(full, "rb") as file:
+        top = os.path.realpath(root)
+        real = os.path.realpath(os.path.join(top, inside), strict=True)
+        if os.path.commonpath([top, real]) != top:
+            return b""  # a link that leads out
+        with open(real, "rb", opener=_opened) as file:
+            found = os.fstat(file.fileno())
+            if not stat.S_ISREG(found.st_mode) or found.st_size > LARGEST:
+                return b""
             return file.read(LARGEST)
     except (OSError, ValueError):
         return b""
+
+
+def _opened(path: str, flags: int) -> int:
+    """Open at once also what has become a named pipe since it was looked at, and no link."""
+    return os.open(path, flags | os.O_NONBLOCK | os.O_NOFOLLOW)

@@ -37,6 +37,23 @@ def test_nothing_outside_the_project_is_opened(tmp_path: Path) -> None:
         assert lines(path, 1) == ""
 
 
+def test_no_link_leads_out_of_the_project(tmp_path: Path) -> None:
+    project = tmp_path / "project"
+    (project / "src").mkdir(parents=True)
+    (tmp_path / "secret").write_text("secret\n")
+    (project / "src" / "a.py").write_text("ours\n")
+    (project / "link.py").symlink_to(tmp_path / "secret")
+    (project / "up").symlink_to("..")
+    (project / "lib").symlink_to("src")
+    (project / "round").symlink_to("round")
+    (tmp_path / "way").symlink_to(project)
+    for root in (project, tmp_path / "way"):
+        lines = SourceLines(str(root))
+        for path in ("link.py", "up/secret", "up", "round"):
+            assert lines(path, 1) == ""
+        assert lines("lib/a.py", 1) == lines("src/a.py", 1) == "ours"
+
+
 def test_no_pipe_and_no_giant_is_read(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
     with (tmp_path / "giant.py").open("wb") as file:
