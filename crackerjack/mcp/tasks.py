@@ -17,12 +17,12 @@ from mcp.shared.exceptions import MCPError
 from mcp_types.version import MODERN_PROTOCOL_VERSIONS
 
 from crackerjack.errors import CrackerjackError
-from crackerjack.mcp import inputs, models
+from crackerjack.mcp import inputs
 from crackerjack.mcp.access import Access
 from crackerjack.mcp.digest import digest, shortened
 from crackerjack.mcp.results import told
 from crackerjack.mcp.story import Story
-from crackerjack.mcp.tools import Call, Tools, silent
+from crackerjack.mcp.tools import Call, Tools, silent, started
 from crackerjack.types import JobStatus
 
 EXTENSION: Final = "io.modelcontextprotocol/tasks"
@@ -73,7 +73,8 @@ class Tasks:
         story = await self._story(context, params.task_id)
         task = _task(story)
         if task["status"] == "completed":
-            result = told(_result(story))
+            job = story.snapshot
+            result = told(started(job.job_id, job.project, digest(story, 0)))
             task["result"] = result.model_dump(mode="json", by_alias=True, exclude_none=True)
         return task
 
@@ -117,19 +118,6 @@ def _task(story: Story) -> dict[str, Any]:
         "ttlMs": None,
         "pollIntervalMs": _POLL_MS,
     }
-
-
-def _result(story: Story) -> models.Started:
-    job = story.snapshot
-    news = digest(story, 0)
-    return models.Started(
-        job_id=job.job_id,
-        status=job.status.value,
-        project=job.project,
-        next=job.seq,
-        digest=news,
-        do_next=news.do_next,
-    )
 
 
 def _time(timestamp: float | None) -> str:

@@ -85,14 +85,7 @@ class Tools:
         news = None
         if asked.wait_s > 0:
             news = await self.wait(call, inputs.Wait(job_id=job_id, timeout_s=asked.wait_s))
-        return models.Started(
-            job_id=job_id,
-            status="running" if news is None else news.status,
-            project=root,
-            next=0 if news is None else news.next,
-            digest=news,
-            do_next=f"wait(job_id={job_id!r})" if news is None else news.do_next,
-        )
+        return started(job_id, root, news)
 
     async def wait(self, call: Call, asked: inputs.Wait) -> models.Digest:
         """What is new since an event, as soon as there is what is waited for."""
@@ -199,7 +192,7 @@ class Tools:
             job_id=job_id,
             files={
                 inert(one.path): " ".join(
-                    filter(None, [one.outcome.value.replace("_", " "), one.reason])
+                    filter(None, [one.outcome.value.replace("_", " "), inert(one.reason)])
                 )
                 for one in outcomes
             },
@@ -214,8 +207,8 @@ class Tools:
             config = load_config(root, environment=os.environ, overrides={})
             rows = [row for row in hook_rows(config, self._state_dir) if _is_told(row)]
             return models.Explained(
-                project=root,
-                workflow=config.workflow,
+                project=inert(root),
+                workflow=inert(config.workflow),
                 hooks=[
                     models.PlannedHook(hook=row.hook, runs=row.runs, why=_why(row)) for row in rows
                 ],
@@ -293,6 +286,18 @@ class Tools:
         return row
 
 
+def started(job_id: str, project: str, news: models.Digest | None) -> models.Started:
+    """A job that was begun, with what is known of it where somebody has waited for that."""
+    return models.Started(
+        job_id=job_id,
+        status="running" if news is None else news.status,
+        project=inert(project),
+        next=0 if news is None else news.next,
+        digest=news,
+        do_next=f"wait(job_id={job_id!r})" if news is None else news.do_next,
+    )
+
+
 def _check_finished(job: JobSnapshot) -> None:
     if not job.finished:
         name = job.job_id
@@ -358,4 +363,4 @@ def _is_told(row: HookRow) -> bool:
 def _why(row: HookRow) -> str:
     if not row.runs:
         return shortened(row.reason, 300)
-    return f"{row.tool} {row.version}: {row.path}" if row.tool else "built in"
+    return inert(f"{row.tool} {row.version}: {row.path}") if row.tool else "built in"
