@@ -134,7 +134,7 @@ class Tools:
         now = (await self.story(call, job_id)).snapshot
         _check_finished(now)
         comparison = compare(await self._base(call, now, asked.base), now)
-        return _compared(comparison, SourceLines(now.project))
+        return await asyncio.to_thread(_compared, comparison, SourceLines(now.project))
 
     async def output(self, call: Call, asked: inputs.Output) -> models.Output:
         """The end of what a hook printed."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import re
 from typing import Any
@@ -10,6 +11,7 @@ import jsonschema
 import pytest
 
 from crackerjack.events.payload import EventType
+from crackerjack.hooks.source_lines import SourceLines
 from crackerjack.types import HookStatus
 from tests.cli.command_line import Project
 from tests.mcp.clients import over_http, said
@@ -178,6 +180,26 @@ async def test_compare_and_what_is_new(server: InProcess, store: Store, era: str
         first = await agent("findings", job_id="before", only="new")
         assert first["total"] == 2
         assert "first finished run" in first["note"]
+
+
+async def test_files_are_read_beside_the_event_loop(
+    server: InProcess, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_loops: list[bool] = []
+
+    def read(_lines: SourceLines, _path: str, _line: int) -> str:
+        on_loops.append(asyncio._get_running_loop() is not None)
+        return ""
+
+    monkeypatch.setattr(SourceLines, "__call__", read)
+    store.write(run_with("before", 1))
+    store.write(run_with("now", 2))
+    async with over_http(server.http) as agent:
+        for tool in ("findings", "compare"):
+            await agent(tool, job_id="now")
+            assert on_loops, tool
+            assert not any(on_loops), tool
+            on_loops.clear()
 
 
 async def test_only_runs_that_have_ended_are_compared(server: InProcess, store: Store) -> None:
