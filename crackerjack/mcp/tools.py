@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
 import time
 from collections import deque
@@ -11,7 +12,7 @@ from datetime import UTC, datetime
 from typing import Final, NamedTuple
 
 from crackerjack.config import load_config
-from crackerjack.errors import UsageError
+from crackerjack.errors import UnknownJob, UsageError
 from crackerjack.events.log import EventLog, JobEntry
 from crackerjack.events.payload import DiagnosticFound, HookOutput, TestCompleted, WorkflowEnded
 from crackerjack.hooks.files import is_within
@@ -164,7 +165,11 @@ class Tools:
         def read() -> list[models.JobRow]:
             entries = self._jobs.entries(project=wanted, limit=1000)
             allowed = [one for one in entries if call.roots.allows(one.header.project)]
-            return [self._row(entry) for entry in allowed[: asked.limit]]
+            rows = []
+            for entry in allowed[: asked.limit]:
+                with contextlib.suppress(UnknownJob):  # forgotten since it was listed
+                    rows.append(self._row(entry))
+            return rows
 
         rows = await asyncio.to_thread(read)
         return models.Jobs(jobs=rows, do_next="" if rows else "run_checks starts the first one")

@@ -10,9 +10,11 @@ from typing import Any
 import jsonschema
 import pytest
 
+from crackerjack.events.log import JobEntry
 from crackerjack.events.payload import EventType
 from crackerjack.hooks.source_lines import SourceLines
-from crackerjack.types import HookStatus
+from crackerjack.jobs.job_manager import JobManager
+from crackerjack.types import HookStatus, JobId
 from tests.cli.command_line import Project
 from tests.mcp.clients import over_http, said
 from tests.mcp.store import Store
@@ -238,6 +240,23 @@ async def test_jobs_of_allowed_projects(server: InProcess, store: Store, project
         assert [row["job_id"] for row in rows] == ["job123", "first"]
         assert (rows[0]["findings"], rows[0]["tests_failed"]) == (3, 1)
         assert [row["job_id"] for row in (await agent("jobs", limit=1))["jobs"]] == ["job123"]
+
+
+async def test_a_job_that_is_forgotten_while_jobs_are_listed(
+    server: InProcess, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store.write(failing_run())
+    forgotten = JobId(store.write(SampleRun("old").begin().end()))
+    listed = JobManager.entries
+
+    def entries(jobs: JobManager, **asked: Any) -> list[JobEntry]:
+        found = listed(jobs, **asked)
+        store.forget(forgotten)
+        return found
+
+    monkeypatch.setattr(JobManager, "entries", entries)
+    async with over_http(server.http) as agent:
+        assert [row["job_id"] for row in (await agent("jobs"))["jobs"]] == ["job123"]
 
 
 async def test_explain_says_what_would_run_and_why_not(server: InProcess, project: Project) -> None:
