@@ -82,17 +82,23 @@ def compare(base: JobSnapshot, now: JobSnapshot) -> Comparison:
 def base_of(jobs: JobManager, job_id: JobId) -> JobEntry:
     """The run that a job is compared with unless another is named: the last finished one before it.
 
-    Raises :exc:`UnknownJob`, and :exc:`UsageError` where there is none.
+    Raises :exc:`UnknownJob`, and :exc:`UsageError` where there is none, or none so far back.
     """
     entry = jobs.entry(job_id)
     before = False
-    for other in jobs.entries(project=entry.header.project, limit=_LOOK_BACK):
+    latest = jobs.entries(project=entry.header.project, limit=_LOOK_BACK)
+    for other in latest:
         if before and other.status in _FINISHED:
             return other
         before = before or other.header.job_id == job_id
+    project = entry.header.project
+    if len(latest) == _LOOK_BACK:
+        raise UsageError(
+            f"the last {_LOOK_BACK} jobs of {project} have no finished run before {job_id}: "
+            "name the one to compare it with"
+        )
     raise UsageError(
-        f"job {job_id} is the first finished run of {entry.header.project}: there is none to compare "
-        "it with"
+        f"job {job_id} is the first finished run of {project}: there is none to compare it with"
     )
 
 

@@ -120,3 +120,7 @@ def test_the_base_is_the_last_finished_run_of_the_project(tmp_path: Path) -> Non
         assert base_of(container.jobs, now).header.job_id == first
         with pytest.raises(UsageError, match="first is the first finished run of /project"):
             base_of(container.jobs, first)
+        for number in range(50):
+            job(f"more-{number}", EventType.WORKFLOW_COMPLETED)
+        with pytest.raises(UsageError, match="no finished run before now: name the one"):
+            base_of(container.jobs, now)
