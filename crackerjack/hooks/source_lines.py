@@ -17,6 +17,8 @@ KEPT: Final = 16 * 1024 * 1024
 
 _COOKIE: Final = rb"^[ \t\f]*#.*?coding[:=][ \t]*([-\w.]+)"
 """PEP 263."""
+_TOO_SLOW: Final = "punycode"
+"""No source is written in it, and it takes an hour for some MiB."""
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8-sig"),
     (codecs.BOM_UTF16_LE, "utf-16"),
@@ -75,7 +77,8 @@ def _declared(content: bytes) -> str:
     for line in content.split(b"\n", 2)[:2]:
         cookie = re.match(_COOKIE, line)
         if cookie:
-            return cookie[1].decode("ascii", "replace")
+            name = cookie[1].decode("ascii", "replace")
+            return "utf-8" if name.lower() == _TOO_SLOW else name
     return "utf-8"
 
 

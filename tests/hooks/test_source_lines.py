@@ -93,6 +93,7 @@ def test_what_is_held_is_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
         ("#!x\n# -*- coding: koi8-r -*-\nж".encode("koi8-r"), "#!x\n# -*- coding: koi8-r -*-\nж"),
         (b"#\n#\n# coding: cp1252\n\x80", "#\n#\n# coding: cp1252\n\x80"),
         (b"# coding: nonsense\n\xc3\xbc", "# coding: nonsense\nü"),
+        (b"# coding: Punycode\nMnchen-3ya", "# coding: Punycode\nMnchen-3ya"),
         (b"# coding: hex\n\xc3\xbc", "# coding: hex\nü"),
         (b"# coding: ascii\n\xfc", "# coding: ascii\nü"),
         ("ü".encode("utf-8-sig"), "ü"),
