@@ -17,6 +17,8 @@ from crackerjack.types import HookStatus
 
 _TESTS: Final = 5
 """Failing tests of a digest: who wants more asks for them by name."""
+_FILES: Final = 10
+"""Changed files of a digest."""
 _ROOM: Final = 3000
 """Characters that the groups of findings of a digest may take; the rest is counted."""
 _ROOM_BESIDE_A_TEST: Final = 300
@@ -67,11 +69,8 @@ def digest(story: Story, since: int, until: Until = Until.DECISIVE) -> Digest:
     )
     room = _ROOM_BESIDE_A_TEST if tests and not job.finished else _ROOM
     shown = _that_fit(groups, room)
-    hooks = [
-        hook_result(hook)
-        for hook in job.hooks.values()
-        if hook.status not in _QUIET and story.ended_at.get(hook.name, 0) > since
-    ]
+    hooks = _told_hooks(story, since)
+    changed = [path for path, seq in story.changed_at.items() if seq > since]
     left = job.remaining(time.time())
     return Digest(
         job_id=job.job_id,
@@ -88,9 +87,19 @@ def digest(story: Story, since: int, until: Until = Until.DECISIVE) -> Digest:
         findings=shown,
         more_findings=sum(map(len, groups[len(shown) :])),
         hooks=hooks,
+        changed_files=[shortened(path, _MESSAGE) for path in changed[:_FILES]],
+        more_changed_files=max(0, len(changed) - _FILES),
         running=[hook.name for hook in job.hooks.values() if hook.running],
-        do_next=_do_next(job, has_news=bool(tests or groups or hooks)),
+        do_next=_do_next(job, to_fix=bool(tests or groups or any(map(_is_bad, hooks)))),
     )
+
+
+def _told_hooks(story: Story, since: int) -> list[HookResult]:
+    return [
+        hook_result(hook)
+        for hook in story.snapshot.hooks.values()
+        if hook.status not in _QUIET and story.ended_at.get(hook.name, 0) > since
+    ]
 
 
 def _that_fit(groups: Iterable[list[DiagnosticFound]], room: int) -> list[Group]:
@@ -105,11 +114,15 @@ def _that_fit(groups: Iterable[list[DiagnosticFound]], room: int) -> list[Group]
     return fitting
 
 
-def _do_next(job: JobSnapshot, *, has_news: bool) -> str:
+def _is_bad(hook: HookResult) -> bool:
+    return hook.status != HookStatus.FIXED
+
+
+def _do_next(job: JobSnapshot, *, to_fix: bool) -> str:
     """What to call now, in a sentence."""
     name = job.job_id
     if not job.finished:
-        return f"{'fix this, then ' * has_news}wait(job_id={name!r}, since={job.seq})"
+        return f"{'fix this, then ' * to_fix}wait(job_id={name!r}, since={job.seq})"
     if job.exit_code == 0:
         return ""
     if any(hook.findings for hook in job.hooks.values()):

@@ -88,6 +88,13 @@ class Digest(Answer):
         list[HookResult],
         Field(description="that ended since the cursor, but for those that passed"),
     ] = []
+    changed_files: Annotated[
+        list[str],
+        Field(
+            description="that the run has changed since the cursor: read them again; undo puts back"
+        ),
+    ] = []
+    more_changed_files: int = 0
     running: list[str] = []
     do_next: str = ""
 

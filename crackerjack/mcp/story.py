@@ -15,6 +15,7 @@ from crackerjack.events.event import WorkflowEvent
 from crackerjack.events.payload import (
     DiagnosticFound,
     EventType,
+    FileFixed,
     HookEnded,
     PhaseEnded,
     TestCompleted,
@@ -65,6 +66,8 @@ class Story(msgspec.Struct, kw_only=True):
     """Hook and node id of a failing test -> the same."""
     ended_at: dict[str, int] = {}
     """Hook -> `seq` of the event that ended it last."""
+    changed_at: dict[str, int] = {}
+    """Path of a file that the job changed -> the same."""
     kinds: set[tuple[str, str]] = set()
     new_kinds: dict[str, list[str]] = {}
     """Hook that has not ended -> the rules of which it has told the first errors."""
@@ -77,6 +80,8 @@ class Story(msgspec.Struct, kw_only=True):
                 self._tested(event.seq, event.payload)
             case EventType.DIAGNOSTIC_FOUND:
                 self._found(event.seq, event.payload)
+            case EventType.FILE_FIXED:
+                self._changed(event.seq, event.payload)
             case EventType.HOOK_EXECUTION_COMPLETED | EventType.HOOK_EXECUTION_FAILED:
                 self._ended(event.seq, event.payload)
             case EventType.QUALITY_PHASE_COMPLETED | EventType.QUALITY_PHASE_FAILED:
@@ -115,6 +120,10 @@ class Story(msgspec.Struct, kw_only=True):
         if found.severity == "error" and kind not in self.kinds:
             self.kinds.add(kind)
             self.new_kinds.setdefault(found.hook, []).append(found.code or "error")
+
+    def _changed(self, seq: int, fix: object) -> None:
+        if isinstance(fix, FileFixed) and fix.fixed:
+            self.changed_at[fix.path] = seq
 
     def _ended(self, seq: int, ended: object) -> None:
         if not isinstance(ended, HookEnded):

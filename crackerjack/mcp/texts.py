@@ -26,7 +26,17 @@ def _digest(answer: models.Digest) -> Iterator[str]:
     for hook in answer.hooks:
         if hook.reason or not hook.findings:  # else its findings have said it
             yield f"{hook.hook}: {hook.status.replace('_', ' ')} {hook.reason}".rstrip()
+    yield _changed_files(answer)
     yield _next(answer.do_next)
+
+
+def _changed_files(answer: models.Digest) -> str:
+    """They are not any more as the model has read them, and it may not want that."""
+    if not answer.changed_files:
+        return ""
+    more = f" and {answer.more_changed_files} more" if answer.more_changed_files else ""
+    undo = f"; undo(job_id={answer.job_id!r}) puts back" if answer.finished else ""
+    return f"Changed by this run, read again: {', '.join(answer.changed_files)}{more}{undo}"
 
 
 def _started(answer: models.Started) -> Iterator[str]:

@@ -14,6 +14,7 @@ from crackerjack.jobs.snapshot import JobSnapshot
 from crackerjack.mcp.digest import digest, group, grouped, shortened, shortened_lines
 from crackerjack.mcp.roots import Roots
 from crackerjack.mcp.story import Stories, Story, Until
+from crackerjack.mcp.texts import text_of
 from crackerjack.types import HookStatus, JobId
 from crackerjack.web.feed import Feeds
 from tests.mcp.store import Store
@@ -84,10 +85,12 @@ def test_a_digest_has_room_for_some_and_counts_the_rest() -> None:
     for number in range(9):
         run.test(f"tests/a.py::{number}", "failed")
     told = digest(story_of(run), 0)
-    assert (len(told.findings), told.more_findings) == (12, 18 * 3)
+    assert (len(told.findings), told.more_findings) == (2, 28 * 3)  # a failing test comes first
     assert all(len(one.examples) == 1 for one in told.findings)
     assert (len(told.failing_tests), told.more_failing_tests) == (5, 4)
     assert (told.counts.findings, told.counts.tests_failed) == (90, 9)
+    told = digest(story_of(run.end(EventType.WORKFLOW_FAILED)), 0)
+    assert (len(told.findings), told.more_findings) == (24, 6 * 3)
 
 
 def test_only_what_is_new_since_the_cursor() -> None:
@@ -113,6 +116,24 @@ def test_nothing_is_left_to_do_when_all_is_well() -> None:
     told = digest(story_of(failed.end(EventType.WORKFLOW_FAILED)), 0)
     assert [(one.status, one.reason) for one in told.hooks] == [("tool_error", "boom")]
     assert told.do_next == "after the fix, run_checks again and compare"
+
+
+def test_files_that_the_run_changed_are_named_and_are_nothing_to_fix() -> None:
+    run = (
+        begun()
+        .fixed(FAST, "ruff-check", "a.py", "b.py")
+        .fixed(FAST, "ruff-check", "c", reason="no")
+    )
+    run.hook_ended(FAST, "ruff-check", HookStatus.FIXED, fixed=2)
+    since = len(run.events)
+    told = digest(story_of(run), 0)
+    assert told.changed_files == ["a.py", "b.py"]
+    assert told.do_next == f"wait(job_id='job123', since={since})"
+    assert "Changed by this run, read again: a.py, b.py\n" in text_of(told)
+    run.fixed(FAST, "ruff-check", "b.py", *(f"{number}.py" for number in range(11)))
+    told = digest(story_of(run.end()), since)
+    assert (told.changed_files[0], told.more_changed_files) == ("b.py", 2)
+    assert text_of(told).endswith("8.py and 2 more; undo(job_id='job123') puts back")
 
 
 @pytest.mark.parametrize("most", [10, 300])

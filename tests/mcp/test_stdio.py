@@ -126,6 +126,7 @@ async def test_what_a_run_changed_can_be_undone(project: Project) -> None:
             "run_checks", workflow="fast", hooks=["ruff-format"], paths=["sample"], wait_s=60
         )
         assert started["digest"]["counts"]["fixed"] == 1
+        assert started["digest"]["changed_files"] == ["sample/untidy.py"]
         assert untidy.read_text() == "x = 1\n"
         undone = await agent("undo", job_id=started["job_id"])
         assert undone["files"] == {"sample/untidy.py": "restored"}

@@ -44,7 +44,7 @@ async def test_the_tools_say_what_they_take_give_and_change(server: InProcess, e
                 jsonschema.Draft202012Validator.check_schema(schema)
                 assert schema["additionalProperties"] is False
         # An agent pays for every byte of this before it has done anything.
-        assert sum(len(tool.model_dump_json(exclude_none=True)) for tool in tools) < 22_000
+        assert sum(len(tool.model_dump_json(exclude_none=True)) for tool in tools) < 23_000
 
 
 async def test_a_run_that_has_ended(server: InProcess, store: Store, era: str) -> None:
