@@ -52,8 +52,8 @@ TOOLS: Final = (
         "findings",
         "List findings",
         "The findings of a job that stand, grouped by rule with a count and a few places each, with "
-        "the source line. Filter by hook, path or severity; only='new' leaves out what the last "
-        "finished run had found too.",
+        "the source line, and the failing tests. Filter by hook, path or severity; only='new' leaves out "
+        "what the last finished run had found too.",
         inputs.Findings,
         models.Findings,
         Tools.findings,

@@ -127,6 +127,10 @@ def _do_next(job: JobSnapshot, *, to_fix: bool) -> str:
         return ""
     if any(hook.findings for hook in job.hooks.values()):
         return f"findings(job_id={name!r}) has every place; after the fix, run_checks again and compare"
+    if sum(1 for _ in job.failing_tests) > _TESTS:
+        return (
+            f"findings(job_id={name!r}) has more tests; after the fix, run_checks again and compare"
+        )
     return "after the fix, run_checks again and compare"
 
 

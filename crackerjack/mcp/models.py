@@ -117,8 +117,10 @@ class Findings(Answer):
     finished: bool
     only: str
     base: Annotated[str, Field(description="the job that new ones are new against")] = ""
-    total: Annotated[int, Field(description="findings that match")]
+    total: Annotated[int, Field(description="findings that match, without the tests")]
     groups: list[Group]
+    failing_tests: list[FailingTest] = []
+    more_failing_tests: int = 0
     cursor: Annotated[str, Field(description="for the next page; absent on the last")] = ""
     note: str = ""
     do_next: str = ""

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from crackerjack.mcp import models
+from crackerjack.reports.wording import count
 
 _REASON: Final = 160  # characters of a test's message
 
@@ -49,7 +50,9 @@ def _started(answer: models.Started) -> Iterator[str]:
 
 def _findings(answer: models.Findings) -> Iterator[str]:
     new = f" new since {answer.base}" if answer.base else ""
-    yield f"{answer.total} findings{new} of job {answer.job_id}, by rule:"
+    by_rule = ", by rule:" if answer.groups else ""
+    yield f"{count(answer.total, 'finding')}{new} of job {answer.job_id}{by_rule}"
+    yield from _tests(answer.failing_tests, answer.more_failing_tests)
     for one in answer.groups:
         yield from _group(one)
     if answer.cursor:
@@ -80,8 +83,8 @@ def _output(answer: models.Output) -> Iterator[str]:
 
 def _jobs(answer: models.Jobs) -> Iterator[str]:
     for row in answer.jobs:
-        found = f", {row.findings} findings" if row.findings else ""
-        failed = f", {row.tests_failed} failing tests" if row.tests_failed else ""
+        found = f", {count(row.findings, 'finding')}" if row.findings else ""
+        failed = f", {count(row.tests_failed, 'failing test')}" if row.tests_failed else ""
         yield f"{row.job_id} {row.started} {row.status}{found}{failed} {row.workflow} {row.project}"
     yield _next(answer.do_next)
 
@@ -111,14 +114,14 @@ def _tests(tests: Iterable[models.FailingTest], more: int) -> Iterator[str]:
         where = f" ({_place(test)})" if test.path else ""
         yield f"FAILED {test.nodeid}{where}: {reason[:_REASON]}"
     if more:
-        yield f"and {more} more failing tests"
+        yield f"and {count(more, 'more failing test')}"
 
 
 def _rule(one: models.Group) -> str:
     place = one.examples[0]
-    count = f" x{one.count}" if one.count > 1 else ""
+    times = f" x{one.count}" if one.count > 1 else ""
     code = f" {one.code}" if one.code else ""
-    return f"{one.hook}{code}{count} {_place(place)} {one.message}"
+    return f"{one.hook}{code}{times} {_place(place)} {one.message}"
 
 
 def _group(one: models.Group) -> Iterator[str]:

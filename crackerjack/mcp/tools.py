@@ -28,7 +28,7 @@ from crackerjack.mcp.roots import Roots
 from crackerjack.mcp.story import Stories, Story
 from crackerjack.reports.hook_rows import HookRow, hook_rows
 from crackerjack.reports.safe_text import inert
-from crackerjack.types import JobId, parse_job_id
+from crackerjack.types import HookStatus, JobId, parse_job_id
 
 Report = Callable[[int, str], Awaitable[None]]
 """Tells a person how far it is: the `seq` of the last event, and a sentence."""
@@ -53,6 +53,16 @@ class Call(NamedTuple):
     roots: Roots
     """What the caller may see and run."""
     report: Report
+
+
+class _Chosen(NamedTuple):
+    """What the tool findings tells of."""
+
+    findings: list[DiagnosticFound]
+    tests: list[TestCompleted]
+    base: str = ""
+    """The job that new ones are new against."""
+    note: str = ""
 
 
 class Tools:
@@ -107,8 +117,12 @@ class Tools:
     async def findings(self, call: Call, asked: inputs.Findings) -> models.Findings:
         """The findings that stand, by rule."""
         job = (await self.story(call, asked.job_id)).snapshot
-        found, base, note = await self._chosen(call, job, only_new=asked.only == "new")
-        found = [one for one in found if _is_wanted(one, asked)]
+        if asked.hook is not None and job.finished:
+            _check_hook(job, asked.hook)
+        chosen = await self._chosen(call, job, only_new=asked.only == "new")
+        path = None if asked.path is None else _relative(asked.path, job.project)
+        found = [one for one in chosen.findings if _is_wanted(one, asked, path)]
+        tests = [one for one in chosen.tests if _is_wanted(one, asked, path)]
         groups = grouped(found)
         first = _offset(asked.cursor)
         last = first + asked.limit
@@ -117,16 +131,16 @@ class Tools:
             job_id=job.job_id,
             finished=job.finished,
             only=asked.only,
-            base=base,
+            base=chosen.base,
             total=len(found),
             groups=await asyncio.to_thread(
                 lambda: [group(one, source) for one in groups[first:last]]
             ),
             cursor=str(last) if last < len(groups) else "",
-            note=note,
-            do_next=""
-            if job.finished
-            else f"the job goes on: wait(job_id={job.job_id!r}, since={job.seq})",
+            failing_tests=[failing_test(one) for one in tests[:_TESTS]],
+            more_failing_tests=max(0, len(tests) - _TESTS),
+            note=chosen.note,
+            do_next=_after_findings(job, is_any=bool(found or tests)),
         )
 
     async def compare(self, call: Call, asked: inputs.Compare) -> models.Compared:
@@ -141,11 +155,7 @@ class Tools:
         """The end of what a hook printed."""
         job_id, hook = asked.job_id, asked.hook
         story = await self.story(call, job_id)
-        names = sorted({state.name for state in story.snapshot.hooks.values()})
-        if hook not in names:
-            raise UsageError(
-                f"job {job_id} has no hook {hook[:80]!r}; it has: {', '.join(names) or 'none yet'}"
-            )
+        _check_hook(story.snapshot, hook)
         count, lines = await asyncio.to_thread(
             self._last_lines, story.snapshot.job_id, hook, asked.tail
         )
@@ -241,24 +251,24 @@ class Tools:
             raise UsageError(f"job {base} is of another project, {snapshot.project}")
         return snapshot
 
-    async def _chosen(
-        self, call: Call, job: JobSnapshot, *, only_new: bool
-    ) -> tuple[list[DiagnosticFound], str, str]:
-        """The findings of the job, or the new ones; the base of these; and what else is to be said."""
+    async def _chosen(self, call: Call, job: JobSnapshot, *, only_new: bool) -> _Chosen:
+        """All that stands, or what is new."""
+        everything = _Chosen(list(job.diagnostics), list(job.failing_tests))
         if not only_new:
-            return list(job.diagnostics), "", ""
+            return everything
         try:
             base = await self._base(call, job, None)
         except UsageError as error:
-            return list(job.diagnostics), "", f"all are told: {error}"
+            return everything._replace(note=f"all are told: {error}")
         comparison = compare(base, job)
         left_out = ", ".join(
             hook.name
             for hook in job.hooks.values()
-            if hook.name in comparison.not_compared and hook.findings
+            if hook.name in comparison.not_compared
+            and (hook.findings or hook.status == HookStatus.FAILED)
         )
         note = f"not compared, so not told: {left_out}" if left_out else ""
-        return comparison.new, base.job_id, note
+        return _Chosen(comparison.new, comparison.new_tests, base.job_id, note)
 
     def _last_lines(self, job_id: JobId, hook: str, tail: int) -> tuple[int, list[str]]:
         kept: deque[str] = deque(maxlen=tail)
@@ -309,14 +319,33 @@ def _check_finished(job: JobSnapshot) -> None:
         raise UsageError(f"job {name} still runs: wait(job_id={name!r}, until='finished') first")
 
 
-def _is_wanted(found: DiagnosticFound, asked: inputs.Findings) -> bool:
+def _check_hook(job: JobSnapshot, hook: str) -> None:
+    names = sorted({state.name for state in job.hooks.values()})
+    if hook not in names:
+        known = ", ".join(names) or "none yet"
+        raise UsageError(f"job {job.job_id} has no hook {hook[:80]!r}; it has: {known}")
+
+
+def _is_wanted(
+    found: DiagnosticFound | TestCompleted, asked: inputs.Findings, path: str | None
+) -> bool:
+    severity = found.severity if isinstance(found, DiagnosticFound) else "error"
     return (
         asked.hook in {None, found.hook}
-        and asked.severity in {None, found.severity}
-        and (
-            asked.path is None or is_within(found.path, [asked.path.removeprefix("./").rstrip("/")])
-        )
+        and asked.severity in {None, severity}
+        and (path is None or is_within(found.path, [path]))
     )
+
+
+def _relative(path: str, project: str) -> str:
+    """The path as findings have it; agents often know absolute ones only."""
+    return os.path.normpath(os.path.relpath(path, project) if os.path.isabs(path) else path)
+
+
+def _after_findings(job: JobSnapshot, *, is_any: bool) -> str:
+    if not job.finished:
+        return f"the job goes on: wait(job_id={job.job_id!r}, since={job.seq})"
+    return "after the fix, run_checks again and compare" if is_any else ""
 
 
 def _progress(story: Story) -> str:

@@ -18,7 +18,7 @@ from crackerjack.types import HookStatus, JobId
 from tests.cli.command_line import Project
 from tests.mcp.clients import over_http, said
 from tests.mcp.store import Store
-from tests.sample_run import COMPREHENSIVE, FAST, SampleRun, failing_run, finding
+from tests.sample_run import COMPREHENSIVE, FAST, TESTS, SampleRun, failing_run, finding
 from tests.web.in_process import InProcess
 
 pytestmark = pytest.mark.anyio
@@ -134,7 +134,31 @@ async def test_findings_by_rule_with_their_lines(
         assert await codes(hook="mypy") == [("", 1)]
         assert await codes(path="src/a.py") == [("W1", 1)]
         assert await codes(path="src/") == [("F401", 400), ("W1", 2)]
+        assert await codes(path=f"{project.root}/src/a.py") == [("W1", 1)]
         assert await codes(path="sr") == []
+
+
+async def test_findings_have_the_failing_tests_too(
+    server: InProcess, store: Store, project: Project
+) -> None:
+    run = SampleRun().begin(tests=True, project=str(project.root)).hook(TESTS, "pytest")
+    for number in range(23):
+        run.test(f"tests/a.py::{number}", "failed", path="tests/a.py")
+    run.hook_ended(TESTS, "pytest", HookStatus.FAILED)
+    job_id = store.write(run.end(EventType.WORKFLOW_FAILED))
+    after_it = "after the fix, run_checks again and compare"
+    async with over_http(server.http) as agent:
+        told = await agent("wait", job_id=job_id)
+        assert told["more_failing_tests"] == 18
+        assert told["do_next"] == f"findings(job_id='job123') has more tests; {after_it}"
+        found = await agent("findings", job_id=job_id)
+        assert (len(found["failing_tests"]), found["more_failing_tests"]) == (20, 3)
+        assert found["do_next"] == after_it
+        text = said(await agent.answer("findings", job_id=job_id, hook="pytest", path="tests"))
+        assert text.startswith("0 findings of job job123\nFAILED tests/a.py::0 (tests/a.py)")
+        assert "\nand 3 more failing tests\n" in text
+        for nothing in ({"path": "src"}, {"severity": "note"}):
+            assert "do_next" not in await agent("findings", job_id=job_id, **nothing)
 
 
 async def test_findings_come_in_pages(server: InProcess, store: Store) -> None:
@@ -179,6 +203,7 @@ async def test_compare_and_what_is_new(server: InProcess, store: Store, era: str
         assert await agent("compare", job_id="now", base="before") == compared
         new = await agent("findings", job_id="now", only="new")
         assert (new["base"], new["total"]) == ("before", 1)
+        assert "failing_tests" not in new
         first = await agent("findings", job_id="before", only="new")
         assert first["total"] == 2
         assert "first finished run" in first["note"]
@@ -293,6 +318,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("findings", {"job_id": "job123", "cursor": "-1"}, "'-1' is not a cursor"),
     ("findings", {"job_id": "job123", "limit": 0}, "limit: "),
     ("findings", {"job_id": "job123", "severity": "fatal"}, "severity: .*'error'"),
+    ("findings", {"job_id": "job123", "hook": "nope"}, "no hook 'nope'; it has: .*mypy"),
     ("output", {"job_id": "job123", "hook": "\x1b[31m", "tail": 1}, "it has: .*mypy"),
     ("output", {"job_id": "job123", "hook": "mypy", "tail": 501}, "tail: .*500"),
     ("jobs", {"project": "relative"}, "not an absolute path"),
