@@ -37,7 +37,7 @@ class Comparison(msgspec.Struct, frozen=True, kw_only=True):
     new_tests: list[TestCompleted]
     """Tests that fail now and did not."""
     fixed_tests: list[TestCompleted]
-    """Tests that failed and pass now; as they are now."""
+    """Tests that failed and pass now, as they are now; and files that could be collected again."""
     remaining_tests: list[TestCompleted]
     unseen_tests: list[TestCompleted]
     """Tests that failed, and were not run now."""
@@ -64,12 +64,16 @@ def compare(base: JobSnapshot, now: JobSnapshot) -> Comparison:
         remaining=[found for key, found in current.items() if key in old],
         unseen=[] if whole else gone,
         new_tests=[test for key, test in failing.items() if key not in failed],
-        fixed_tests=[tests_after[key] for key in failed if _passed(tests_after.get(key))],
+        fixed_tests=[
+            tests_after.get(key, test)
+            for key, test in failed.items()
+            if _is_fixed(key, tests_after)
+        ],
         remaining_tests=[test for key, test in failing.items() if key in failed],
         unseen_tests=[
             test
             for key, test in failed.items()
-            if key not in failing and not _passed(tests_after.get(key))
+            if key not in failing and not _is_fixed(key, tests_after)
         ],
         not_compared={
             name: why
@@ -130,6 +134,16 @@ def _tests(
     hooks: Mapping[str, HookState], names: list[str]
 ) -> dict[tuple[str, str], TestCompleted]:
     return {(name, test.nodeid): test for name in names for test in hooks[name].tests}
+
+
+def _is_fixed(key: tuple[str, str], after: Mapping[tuple[str, str], TestCompleted]) -> bool:
+    """Whether it passes now. A file that could not be imported has failed itself: its tests were run now."""
+    hook, nodeid = key
+    return _passed(after.get(key)) or (
+        key not in after
+        and "::" not in nodeid
+        and any(one == hook and other.startswith(f"{nodeid}::") for one, other in after)
+    )
 
 
 def _passed(test: TestCompleted | None) -> bool:

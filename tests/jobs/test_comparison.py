@@ -53,6 +53,16 @@ def test_findings() -> None:
     assert (comparison.base, comparison.job, comparison.unseen) == ("before", "now", [])
 
 
+def test_a_file_that_can_be_collected_again_is_fixed() -> None:
+    before = run_of("before", tests={"a.py": "error", "b.py": "error", "c.py": "error"})
+    now = run_of("now", tests={"a.py::one": "passed", "a.py::two": "failed", "b.py": "error"})
+    comparison = compare(before, now)
+    assert [one.nodeid for one in comparison.fixed_tests] == ["a.py"]
+    assert [one.nodeid for one in comparison.new_tests] == ["a.py::two"]
+    assert [one.nodeid for one in comparison.remaining_tests] == ["b.py"]
+    assert [one.nodeid for one in comparison.unseen_tests] == ["c.py"]
+
+
 @pytest.mark.parametrize(
     "status", [HookStatus.TIMED_OUT, HookStatus.TOOL_ERROR, HookStatus.SKIPPED]
 )
