@@ -120,13 +120,18 @@ def find_project(start: str | None) -> str:
     """
     root = here = _directory(start or ".")
     while start is None:
-        if any(os.path.exists(os.path.join(here, marker)) for marker in (PYPROJECT, ".git")):
+        if is_project(here):
             return here
         parent = os.path.dirname(here)
         if parent == here:
             break
         here = parent
     return root
+
+
+def is_project(directory: str) -> bool:
+    """Whether a directory says itself that it is a project."""
+    return any(os.path.exists(os.path.join(directory, marker)) for marker in (PYPROJECT, ".git"))
 
 
 def _directory(path: str) -> str:

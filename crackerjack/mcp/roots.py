@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+from crackerjack.config import is_project
 from crackerjack.errors import UsageError
 
 
@@ -25,13 +26,17 @@ class Roots:
         return Roots([*self.directories, *filter(None, map(_directory, urls))])
 
     def project(self, wanted: str | None) -> str:
-        """The project that is meant: that directory, or without one the only root.
+        """The project that is meant: that directory, or without one the only root that is a project.
+
+        A client may start us in ``/``, or in the home directory, and a server may be for a directory of
+        projects: a run there, which changes files, is not what anybody means who names nothing.
 
         Raises :exc:`UsageError` for one that is not allowed or not there.
         """
         if not wanted:
-            if len(self.directories) == 1:
-                return self.directories[0]
+            projects = list(filter(is_project, self.directories))
+            if len(projects) == 1:
+                return projects[0]
             raise NotAllowed(f"name the project, a directory in one of: {self._named()}")
         if not os.path.isabs(wanted):
             raise UsageError(f"project {wanted[:200]!r} is not an absolute path")

@@ -148,11 +148,16 @@ def test_shortened(most: int) -> None:
 class TestRoots:
     """Which directories are allowed, where the wire is too coarse."""
 
-    def test_the_only_root_is_the_project(self, tmp_path: Path) -> None:
-        assert Roots([str(tmp_path)]).project(None) == os.path.realpath(tmp_path)
-        for directories in ([], [str(tmp_path), str(tmp_path.parent)]):
+    def test_the_only_root_that_is_a_project_is_meant(self, tmp_path: Path) -> None:
+        one, other, home = (str(tmp_path / name) for name in ("one", "other", "home"))
+        for directory, marker in ((one, ".git"), (other, "pyproject.toml"), (home, "Documents")):
+            os.makedirs(f"{directory}/{marker}")
+        for directories in ([one], [home, one]):
+            assert Roots(directories).project(None) == os.path.realpath(one)
+        for directories in ([], [home], [one, other], ["/"]):
             with pytest.raises(UsageError, match="name the project"):
                 Roots(directories).project(None)
+        assert Roots([home]).project(home) == os.path.realpath(home)
 
     def test_urls(self, tmp_path: Path) -> None:
         (tmp_path / "a b").mkdir()
