@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
@@ -10,6 +10,8 @@ from crackerjack.mcp.story import Until
 
 JobId = Annotated[str, Field(description="from run_checks or jobs", min_length=1, max_length=64)]
 Seconds = Annotated[float, Field(ge=0, le=600)]
+_PATIENCE: Final = 50.0
+"""Seconds; most clients give a call up after 60, and what the answer would have told is not lost, but late."""
 
 
 def _argument(text: str) -> str:
@@ -84,7 +86,7 @@ class Wait(Input):
             "finished: the end alone; any: any event"
         ),
     ] = Until.DECISIVE
-    timeout_s: Annotated[Seconds, Field(description="return then with what there is")] = 60
+    timeout_s: Annotated[Seconds, Field(description="return then with what there is")] = _PATIENCE
 
 
 class Findings(Input):

@@ -40,7 +40,7 @@ def prompt(name: str, arguments: Mapping[str, str]) -> types.GetPromptResult:
         where = f" for the project {project}" if project else ""
         return _said(
             "Fix what the checks find",
-            f"Call run_checks{where} with wait_s=60. Fix the first thing that it tells you at its root, "
+            f"Call run_checks{where} with wait_s=50. Fix the first thing that it tells you at its root, "
             "not by silencing the rule. Then call wait with since=next for what comes next, and go on "
             "like this until the job has finished. Call run_checks again and compare: you are done when "
             "nothing new is left and what you fixed shows as fixed. Say what you could not fix and why.",
