@@ -29,9 +29,10 @@ TOOLS: Final = (
     Entry(
         "run_checks",
         "Run the checks",
-        "Start the quality workflow of a project (formatters, linters, type checker, tests) as a job "
-        "and return at once with its job_id; then call wait. Unless check_only is set, formatters and "
-        "fixers change files; undo puts those back. The job goes on whatever becomes of this call.",
+        "Start the quality checks of a project (formatters, linters, type checker; with tests=true the "
+        "tests too) as a job, and return its job_id: at once, or with wait_s at the first decisive thing; "
+        "then call wait. Formatters and fixers change files unless check_only is set: the answers name "
+        "those files, and undo puts them back. The job goes on whatever becomes of this call.",
         inputs.RunChecks,
         models.Started,
         Tools.run_checks,

@@ -17,7 +17,7 @@ from mcp.shared.exceptions import MCPError
 from pydantic import BaseModel, ValidationError
 
 from crackerjack import __version__
-from crackerjack.errors import CrackerjackError
+from crackerjack.errors import CrackerjackError, UnknownJob
 from crackerjack.events.log import EventLog
 from crackerjack.jobs.job_manager import JobManager
 from crackerjack.mcp import inputs
@@ -81,6 +81,8 @@ class Handlers:
             return await self._do(context, entry, asked, params.input_responses or {})
         except RootsWanted as wanted:
             return wanted.answer
+        except UnknownJob as error:  # agents have tools, not the command that its sentence names
+            return failed(f"no job {error.job_id} in this store; the tool jobs lists what there is")
         except CrackerjackError as error:
             return failed(str(error))
 

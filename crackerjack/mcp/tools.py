@@ -18,6 +18,7 @@ from crackerjack.events.payload import DiagnosticFound, HookOutput, TestComplete
 from crackerjack.hooks.files import is_within
 from crackerjack.hooks.selection import NOT_ASKED_FOR
 from crackerjack.hooks.source_lines import SourceLines
+from crackerjack.hooks.undo import Restoration, UndoOutcome
 from crackerjack.jobs.comparison import Comparison, base_of, compare
 from crackerjack.jobs.detached import DetachedOptions, start_detached
 from crackerjack.jobs.job_manager import JobManager
@@ -41,6 +42,7 @@ _TEXT: Final = 16_000  # characters of output
 _LINE: Final = 2_000  # characters
 _TESTS: Final = 20
 _GROUPS: Final = 10
+_PUT_BACK: Final = frozenset({Restoration.RESTORED, Restoration.ALREADY})
 
 
 async def silent(_seq: int, _sentence: str) -> None:
@@ -159,12 +161,11 @@ class Tools:
         count, lines = await asyncio.to_thread(
             self._last_lines, story.snapshot.job_id, hook, asked.tail
         )
-        text = "\n".join(lines)
         return models.Output(
             job_id=job_id,
             hook=hook,
             lines=count,
-            text=text[-_TEXT:],
+            text="\n".join(lines)[-_TEXT:],
             note="" if count else "it printed nothing, or its result was known from an earlier run",
         )
 
@@ -211,7 +212,7 @@ class Tools:
                 )
                 for one in outcomes
             },
-            note="" if outcomes else "the job changed nothing",
+            note=_after_undo(outcomes),
         )
 
     async def explain(self, call: Call, asked: inputs.Explain) -> models.Explained:
@@ -319,6 +320,13 @@ def _check_finished(job: JobSnapshot) -> None:
         raise UsageError(f"job {name} still runs: wait(job_id={name!r}, until='finished') first")
 
 
+def _after_undo(outcomes: Sequence[UndoOutcome]) -> str:
+    if not outcomes:
+        return "the job changed nothing"
+    left = sum(one.outcome not in _PUT_BACK for one in outcomes)
+    return f"{left} of {len(outcomes)} left alone: put back by hand what is wanted" if left else ""
+
+
 def _check_hook(job: JobSnapshot, hook: str) -> None:
     names = sorted({state.name for state in job.hooks.values()})
     if hook not in names:
@@ -386,7 +394,9 @@ def _compared(comparison: Comparison, source: SourceLines) -> models.Compared:
         not_compared={
             inert(name): shortened(why, 200) for name, why in comparison.not_compared.items()
         },
-        do_next=f"findings(job_id={comparison.job!r}) has what remains" if remaining else "",
+        do_next=f"findings(job_id={comparison.job!r}) has every place; after the fix, run_checks again"
+        if new.count or remaining
+        else "",
     )
 
 

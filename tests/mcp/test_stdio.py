@@ -130,7 +130,12 @@ async def test_what_a_run_changed_can_be_undone(project: Project) -> None:
         assert untidy.read_text() == "x = 1\n"
         undone = await agent("undo", job_id=started["job_id"])
         assert undone["files"] == {"sample/untidy.py": "restored"}
+        assert "note" not in undone
         assert untidy.read_text() == "x   =  1\n"
+        untidy.write_text("x   =  2\n")
+        undone = await agent("undo", job_id=started["job_id"])
+        assert undone["files"] == {"sample/untidy.py": "changed since"}
+        assert undone["note"] == "1 of 1 left alone: put back by hand what is wanted"
         # More arguments than the system gives a process.
         sentence = await agent.error("run_checks", paths=["x" * 4000] * 1000)
         assert sentence.endswith("ask for fewer paths, or for directories")

@@ -43,6 +43,11 @@ async def test_the_tools_say_what_they_take_give_and_change(server: InProcess, e
                 assert schema is not None
                 jsonschema.Draft202012Validator.check_schema(schema)
                 assert schema["additionalProperties"] is False
+            if tool.name == "wait":  # most clients give up after a minute
+                assert tool.input_schema["properties"]["timeout_s"]["default"] < 60
+            if tool.name == "run_checks":
+                for word in ("tests=true", "change files unless check_only", "undo"):
+                    assert word in (tool.description or "")
         # An agent pays for every byte of this before it has done anything.
         assert sum(len(tool.model_dump_json(exclude_none=True)) for tool in tools) < 23_000
 
@@ -201,6 +206,7 @@ async def test_compare_and_what_is_new(server: InProcess, store: Store, era: str
         assert [test["nodeid"] for test in compared["fixed"]["tests"]] == ["a"]
         assert compared["remaining"]["count"] == 2
         assert await agent("compare", job_id="now", base="before") == compared
+        assert compared["do_next"].startswith("findings(job_id='now') has every place; after")
         new = await agent("findings", job_id="now", only="new")
         assert (new["base"], new["total"]) == ("before", 1)
         assert "failing_tests" not in new
@@ -301,7 +307,7 @@ MISTAKES: list[tuple[str, dict[str, Any], str]] = [
     ("nope", {}, "no tool 'nope'; there are: run_checks, wait"),
     ("wait", {}, "job_id: Field required; it takes: job_id, since"),
     ("wait", {"job_id": "job123", "untill": "any"}, "untill: .*it takes: job_id, since, until"),
-    ("wait", {"job_id": "nope"}, "no job nope"),
+    ("wait", {"job_id": "nope"}, "no job nope in this store; the tool jobs lists"),
     ("wait", {"job_id": "../store"}, "invalid job id"),
     ("wait", {"job_id": "job123\0"}, "invalid job id"),
     ("wait", {"job_id": "x" * 65}, "job_id: .*64"),
