@@ -19,11 +19,12 @@ from crackerjack.hooks.files import is_within
 from crackerjack.hooks.selection import NOT_ASKED_FOR
 from crackerjack.hooks.source_lines import SourceLines
 from crackerjack.hooks.undo import Restoration, UndoOutcome
-from crackerjack.jobs.comparison import Comparison, base_of, compare
+from crackerjack.jobs.comparison import base_of, compare
 from crackerjack.jobs.detached import DetachedOptions, start_detached
 from crackerjack.jobs.job_manager import JobManager
 from crackerjack.jobs.snapshot import JobSnapshot
 from crackerjack.mcp import inputs, models
+from crackerjack.mcp.compared import compared
 from crackerjack.mcp.digest import Digests, failing_test, group, grouped, shortened
 from crackerjack.mcp.roots import Roots
 from crackerjack.mcp.story import Stories, Story
@@ -41,7 +42,6 @@ after a minute without a word do not."""
 _TEXT: Final = 16_000  # characters of output
 _LINE: Final = 2_000  # characters
 _TESTS: Final = 20
-_GROUPS: Final = 10
 _PUT_BACK: Final = frozenset({Restoration.RESTORED, Restoration.ALREADY})
 
 
@@ -151,7 +151,7 @@ class Tools:
         now = (await self.story(call, job_id)).snapshot
         _check_finished(now)
         comparison = compare(await self._base(call, now, asked.base), now)
-        return await asyncio.to_thread(_compared, comparison, SourceLines(now.project))
+        return await asyncio.to_thread(compared, comparison, SourceLines(now.project))
 
     async def output(self, call: Call, asked: inputs.Output) -> models.Output:
         """The end of what a hook printed."""
@@ -370,34 +370,6 @@ def _offset(cursor: str) -> int:
     if not (cursor.isascii() and cursor.isdigit() and len(cursor) < 10):
         raise UsageError(f"{cursor[:80]!r} is not a cursor: pass the one of the last answer")
     return int(cursor)
-
-
-def _compared(comparison: Comparison, source: SourceLines) -> models.Compared:
-    def changed(
-        findings: Sequence[DiagnosticFound], tests: Sequence[TestCompleted]
-    ) -> models.Changed:
-        return models.Changed(
-            count=len(findings) + len(tests),
-            findings=[group(one, source, examples=2) for one in grouped(findings)[:_GROUPS]],
-            tests=[failing_test(one) for one in tests[:_TESTS]],
-        )
-
-    new = changed(comparison.new, comparison.new_tests)
-    remaining = len(comparison.remaining) + len(comparison.remaining_tests)
-    return models.Compared(
-        job_id=comparison.job,
-        base=comparison.base,
-        new=new,
-        fixed=changed(comparison.fixed, comparison.fixed_tests),
-        remaining=models.Changed(count=remaining),
-        unseen=changed(comparison.unseen, comparison.unseen_tests),
-        not_compared={
-            inert(name): shortened(why, 200) for name, why in comparison.not_compared.items()
-        },
-        do_next=f"findings(job_id={comparison.job!r}) has every place; after the fix, run_checks again"
-        if new.count or remaining
-        else "",
-    )
 
 
 def _is_told(row: HookRow) -> bool:

@@ -259,7 +259,8 @@ def test_one_wait_tells_the_first_failing_test(agent: Agent, script: Script) -> 
 
 
 def test_a_run_is_started_in_few_bytes(agent: Agent, tmp_path: Path) -> None:
-    started = agent.begin("run_checks", hooks=["file-checks"], check_only=True)
+    project = str(tmp_path)
+    started = agent.begin("run_checks", project=project, hooks=["file-checks"], check_only=True)
     job_id = agent.content(started)["job_id"]
     assert agent.call("wait", job_id=job_id, until="finished")["finished"]
     assert agent.sizes[started] - len(str(tmp_path)) <= 400
