@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 import sys
 import threading
@@ -159,10 +160,13 @@ class JobManager:
         self._log.job(job_id)
         return fold(self.events(job_id), job_id=job_id)
 
-    def undo(self, job_id: JobId, on_wait: Callable[[str], None]) -> list[UndoOutcome]:
+    def undo(
+        self, job_id: JobId, on_wait: Callable[[str], None], *, patience: float = math.inf
+    ) -> list[UndoOutcome]:
         """Put back what an ended job changed, file by file, unless someone changed it since.
 
-        `on_wait` is told of whom it waits for: another run on the same project.
+        `on_wait` is told of whom it waits for: another run on the same project. Raises
+        :exc:`UsageError` where that goes on for more than `patience` seconds.
         """
         entry = self._log.job(job_id)
         if entry.terminal is None:
@@ -171,7 +175,16 @@ class JobManager:
             )
         with ProjectLock(self._state_dir, entry.header.project) as lock:
             holder = f"the undoing of job {job_id}"
-            lock.acquire(exclusive=True, holder=holder, on_wait=on_wait)
+            deadline = time.monotonic() + patience
+            if not lock.acquire(
+                exclusive=True,
+                holder=holder,
+                on_wait=on_wait,
+                cancelled=lambda: time.monotonic() > deadline,
+            ):
+                raise UsageError(
+                    f"another run works on {entry.header.project}: undo job {job_id} when it has ended"
+                )
             return self._undo.undo(job_id, entry.header.project)
 
     def prune(self, *, project: str | None, keep: int) -> int:

@@ -39,6 +39,9 @@ _FIRST_REPORT: Final = 2.0  # seconds
 _REPORT_EVERY: Final = 10.0
 """Seconds between reports in a long wait: a person sees that it goes on, and clients that give up
 after a minute without a word do not."""
+_PATIENCE: Final = 5.0
+"""Seconds that undo waits for another run on the project: it must not come when nobody expects it any
+more, and a thread waits, of which all calls together have few."""
 _TEXT: Final = 16_000  # characters of output
 _LINE: Final = 2_000  # characters
 _TESTS: Final = 20
@@ -202,7 +205,7 @@ class Tools:
         job_id = asked.job_id
         entry = self._entry(call, job_id)
         outcomes = await asyncio.to_thread(
-            self._jobs.undo, entry.header.job_id, lambda _holder: None
+            self._jobs.undo, entry.header.job_id, lambda _holder: None, patience=_PATIENCE
         )
         return models.Undone(
             job_id=job_id,

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import re
 from typing import Any
 
+import anyio
 import jsonschema
 import pytest
 
@@ -14,12 +16,14 @@ from crackerjack.events.log import JobEntry
 from crackerjack.events.payload import EventType
 from crackerjack.hooks.source_lines import SourceLines
 from crackerjack.jobs.job_manager import JobManager
+from crackerjack.jobs.project_lock import ProjectLock
 from crackerjack.types import HookStatus, JobId
 from tests.cli.command_line import Project
 from tests.mcp.clients import over_http, said
 from tests.mcp.store import Store
 from tests.sample_run import COMPREHENSIVE, FAST, TESTS, SampleRun, failing_run, finding
 from tests.web.in_process import InProcess
+from tests.web.serving import SECONDS
 
 pytestmark = pytest.mark.anyio
 
@@ -367,4 +371,18 @@ async def test_a_job_that_has_ended_is_not_cancelled(server: InProcess, store: S
         told = await agent("cancel", job_id=job_id)
         assert told["cancel_requested"] is False
         assert "had ended" in told["do_next"]
+        assert (await agent("undo", job_id=job_id))["note"] == "the job changed nothing"
+
+
+async def test_undo_does_not_wait_for_another_run(
+    server: InProcess, store: Store, project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("crackerjack.mcp.tools._PATIENCE", 0.1)
+    job_id = store.write(SampleRun().begin().end())
+    async with over_http(server.http) as agent:
+        with ProjectLock(os.environ["CRACKERJACK_STATE_DIR"], str(project.root)) as lock:
+            lock.acquire(exclusive=True, holder="job other")
+            with anyio.fail_after(SECONDS):
+                sentence = await agent.error("undo", job_id=job_id)
+            assert f"undo job {job_id} when it has ended" in sentence
         assert (await agent("undo", job_id=job_id))["note"] == "the job changed nothing"
