@@ -9,6 +9,7 @@ from typing import Final, Protocol
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
@@ -28,6 +29,8 @@ from crackerjack.web.snapshots import Snapshots
 from crackerjack.web.status import StatusRoutes
 from crackerjack.web.watcher import ending_lost_jobs
 from crackerjack.web.websocket_handler import WebSocketHandler, register_websocket_routes
+
+_WORTH_COMPRESSING: Final = 2000  # bytes
 
 
 class Agents(Protocol):
@@ -83,7 +86,10 @@ def create_websocket_app(
     app = _Application(
         routes=[*routes.routes(), *StatusRoutes(log, metrics).routes()],
         lifespan=lifespan,
-        middleware=[Middleware(Guard, admission=admission, on_refusal=metrics.refused)],
+        middleware=[
+            Middleware(Guard, admission=admission, on_refusal=metrics.refused),
+            Middleware(GZipMiddleware, minimum_size=_WORTH_COMPRESSING, compresslevel=1),
+        ],
         exception_handlers={HTTPException: _problem},
     )
     app.router.routes.append(Route("/mcp", agents or _NoAgents()))

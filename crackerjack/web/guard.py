@@ -10,8 +10,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crackerjack.web.admission import Admission
 from crackerjack.web.problems import problem
+from crackerjack.web.static_files import PATHS
 
-OPEN: Final = frozenset({"/", "/client.js", "/style.css", "/healthz", "/readyz"})
+OPEN: Final = PATHS | {"/healthz", "/readyz"}
 """Paths that tell nothing of anybody's project: they need no token."""
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "

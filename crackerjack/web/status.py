@@ -1,10 +1,9 @@
-"""How the server is, and what it is: health, metrics, documents, and the page that links them."""
+"""How the server is, and what it is: health, metrics, documents, and the dashboard."""
 
 from __future__ import annotations
 
 import asyncio
-from importlib import resources
-from typing import Any, Final
+from typing import Any
 
 import msgspec
 from starlette.requests import Request
@@ -17,12 +16,7 @@ from crackerjack.web.asyncapi import asyncapi
 from crackerjack.web.metrics import MEDIA_TYPE, Metrics
 from crackerjack.web.openapi import openapi
 from crackerjack.web.problems import problem
-
-_STATIC: Final = {
-    "/": ("index.html", "text/html"),
-    "/client.js": ("client.js", "text/javascript"),
-    "/style.css": ("style.css", "text/css"),
-}
+from crackerjack.web.static_files import static_routes
 
 
 class StatusRoutes:
@@ -40,7 +34,7 @@ class StatusRoutes:
             Route("/metrics", self.metrics, methods=["GET"]),
             Route("/openapi.json", _document(openapi()), methods=["GET"]),
             Route("/asyncapi.json", _document(asyncapi()), methods=["GET"]),
-            *(Route(path, _file(*file), methods=["GET"]) for path, file in _STATIC.items()),
+            *static_routes(),
         ]
 
     async def healthz(self, _request: Request) -> Response:
@@ -69,14 +63,5 @@ def _document(content: dict[str, Any]) -> Any:
 
     async def answer(_request: Request) -> Response:
         return Response(encoded, media_type="application/json")
-
-    return answer
-
-
-def _file(name: str, media_type: str) -> Any:
-    content = resources.files("crackerjack.web").joinpath("static", name).read_bytes()
-
-    async def answer(_request: Request) -> Response:
-        return Response(content, media_type=media_type, headers={"Cache-Control": "no-cache"})
 
     return answer

@@ -1,0 +1,109 @@
+// Asking the server: the public protocol, nothing else.
+
+const KEY = 'crackerjack.token';
+
+/** The token: from the address once (and taken out of it), else as kept for this tab. */
+export function token() {
+  const query = new URLSearchParams(location.search);
+  const given = query.get('token');
+  if (given !== null) {
+    sessionStorage.setItem(KEY, given);
+    query.delete('token');
+    const rest = query.toString();
+    history.replaceState(null, '', `${location.pathname}${rest ? `?${rest}` : ''}${location.hash}`);
+  }
+  return sessionStorage.getItem(KEY) || '';
+}
+
+/** @param {string} value */
+export function keepToken(value) {
+  sessionStorage.setItem(KEY, value);
+}
+
+/** Why the server did not answer as asked. */
+export class Refused extends Error {
+  /**
+   * @param {number} status HTTP status; 0 when the server could not be reached
+   * @param {string} message
+   */
+  constructor(status, message) {
+    super(message);
+    this.status = status;
+  }
+}
+
+/**
+ * @param {string} path
+ * @param {RequestInit} [options]
+ * @returns {Promise<Response>}
+ */
+async function ask(path, options = {}) {
+  const headers = new Headers(options.headers);
+  const secret = token();
+  if (secret) headers.set('Authorization', `Bearer ${secret}`);
+  let answer;
+  try {
+    answer = await fetch(path, { ...options, headers });
+  } catch {
+    throw new Refused(0, 'the server does not answer');
+  }
+  if (answer.ok) return answer;
+  let detail = answer.statusText;
+  try {
+    detail = (await answer.json()).detail || detail;
+  } catch {
+    // no problem document: the status must do
+  }
+  throw new Refused(answer.status, detail);
+}
+
+/**
+ * @param {string} path
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<any>} the answer's JSON
+ */
+export async function get(path, signal) {
+  return (await ask(path, { signal })).json();
+}
+
+/**
+ * @param {string} path
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<string>}
+ */
+export async function getText(path, signal) {
+  return (await ask(path, { signal })).text();
+}
+
+/**
+ * @param {string} path
+ * @param {unknown} [body]
+ * @returns {Promise<any>}
+ */
+export async function post(path, body) {
+  const answer = await ask(path, {
+    method: 'POST',
+    headers: { 'Content-Type': 'application/json' },
+    body: body === undefined ? undefined : JSON.stringify(body),
+  });
+  return answer.json();
+}
+
+/**
+ * All events of some types that a job has now, page by page.
+ * @param {string} jobId
+ * @param {string} types comma-separated
+ * @param {(event: any) => void} take
+ * @param {AbortSignal} [signal]
+ * @returns {Promise<number>} the `seq` up to which that is all
+ */
+export async function eachEvent(jobId, types, take, signal) {
+  let since = 0;
+  for (;;) {
+    const query = new URLSearchParams({ since: String(since), limit: '1000', types });
+    const page = await get(`/jobs/${encodeURIComponent(jobId)}/events?${query}`, signal);
+    page.events.forEach(take);
+    since = page.next;
+    if (since >= page.head) return since;
+  }
+}

@@ -1,0 +1,79 @@
+// Building elements. Text is only ever set as text: nothing that a tool prints is taken for markup.
+
+/**
+ * An element with attributes, listeners (`onclick`), properties (`.value`) and children.
+ * @param {string} tag
+ * @param {Record<string, unknown> | null} [attributes]
+ * @param {...(Node | string | number | null | undefined | false | (Node | string)[])} children
+ * @returns {HTMLElement}
+ */
+export function h(tag, attributes, ...children) {
+  const element = document.createElement(tag);
+  for (const [name, value] of Object.entries(attributes || {})) set(element, name, value);
+  append(element, children);
+  return element;
+}
+
+/**
+ * The same for SVG.
+ * @param {string} tag
+ * @param {Record<string, unknown> | null} [attributes]
+ * @param {...(Node | string | number | null | undefined | false)} children
+ * @returns {SVGElement}
+ */
+export function svg(tag, attributes, ...children) {
+  const element = document.createElementNS('http://www.w3.org/2000/svg', tag);
+  for (const [name, value] of Object.entries(attributes || {})) set(element, name, value);
+  append(element, children);
+  return element;
+}
+
+/**
+ * @param {Element} element
+ * @param {string} name
+ * @param {unknown} value
+ */
+function set(element, name, value) {
+  if (value === null || value === undefined || value === false) return;
+  if (name.startsWith('on')) element.addEventListener(name.slice(2), /** @type {EventListener} */ (value));
+  else if (name.startsWith('.')) /** @type {any} */ (element)[name.slice(1)] = value;
+  else element.setAttribute(name, value === true ? '' : String(value));
+}
+
+/**
+ * @param {Element} element
+ * @param {unknown[]} children
+ */
+function append(element, children) {
+  for (const child of children.flat(2)) {
+    if (child === null || child === undefined || child === false) continue;
+    element.append(child instanceof Node ? child : String(child));
+  }
+}
+
+/**
+ * Replace what an element holds.
+ * @param {Element} element
+ * @param {...(Node | string | null | undefined | false)} children
+ */
+export function fill(element, ...children) {
+  element.replaceChildren(...children.filter((child) => child !== null && child !== undefined && child !== false)
+    .map((child) => /** @type {Node | string} */ (child)));
+}
+
+/**
+ * Call `draw` at most once a frame, however often it is asked for.
+ * @param {() => void} draw
+ * @returns {() => void}
+ */
+export function onceAFrame(draw) {
+  let asked = false;
+  return () => {
+    if (asked) return;
+    asked = true;
+    requestAnimationFrame(() => {
+      asked = false;
+      draw();
+    });
+  };
+}

@@ -1,0 +1,66 @@
+// Numbers and times for people.
+
+/** @param {number | null | undefined} value seconds */
+export function seconds(value) {
+  if (value === null || value === undefined) return '';
+  if (value < 10) return `${value.toFixed(value < 0.995 ? 2 : 1)}s`;
+  if (value < 60) return `${Math.round(value)}s`;
+  const minutes = Math.floor(value / 60);
+  if (minutes < 60) return `${minutes}m ${String(Math.round(value % 60)).padStart(2, '0')}s`;
+  return `${Math.floor(minutes / 60)}h ${String(minutes % 60).padStart(2, '0')}m`;
+}
+
+/**
+ * @param {number} count
+ * @param {string} thing
+ */
+export function plural(count, thing) {
+  return `${count.toLocaleString('en')} ${thing}${count === 1 ? '' : 's'}`;
+}
+
+/**
+ * @param {number} timestamp seconds since the epoch
+ * @param {number} [now] the same
+ */
+export function age(timestamp, now = Date.now() / 1000) {
+  const passed = Math.max(0, now - timestamp);
+  if (passed < 60) return 'just now';
+  for (const [size, unit] of /** @type {[number, string][]} */ ([[86400, 'd'], [3600, 'h'], [60, 'min']])) {
+    if (passed >= size) return `${Math.floor(passed / size)} ${unit} ago`;
+  }
+  return '';
+}
+
+/** @param {number} timestamp seconds since the epoch */
+export function moment(timestamp) {
+  return new Date(timestamp * 1000).toLocaleString();
+}
+
+/** The last part of a path. @param {string} path */
+export function name(path) {
+  return path.replace(/\/+$/, '').split('/').pop() || '/';
+}
+
+/** What a status is called. @param {string} status */
+export function words(status) {
+  return status.replace(/_/g, ' ');
+}
+
+const TONES = /** @type {Record<string, string>} */ ({
+  passed: 'good', fixed: 'good', completed: 'good', xfailed: 'good',
+  failed: 'bad', error: 'bad', tool_error: 'bad', tool_missing: 'bad',
+  timed_out: 'warn', interrupted: 'warn', inconclusive: 'warn', stopped: 'warn', xpassed: 'warn',
+  warning: 'warn', running: 'live', queued: 'quiet', waiting: 'quiet', skipped: 'quiet', note: 'quiet',
+});
+
+/** How a status looks: good, bad, warn, live or quiet. @param {string} status */
+export function tone(status) {
+  return TONES[status] || 'quiet';
+}
+
+const SIGNS = /** @type {Record<string, string>} */ ({ good: '✓', bad: '✗', warn: '!', live: '●', quiet: '–' });
+
+/** A status in one character, so that no one needs its colour. @param {string} status */
+export function sign(status) {
+  return SIGNS[tone(status)];
+}

@@ -1,0 +1,218 @@
+// All jobs, live and past, newest first.
+
+import { get, post } from './api.js';
+import { fill, h, onceAFrame } from './dom.js';
+import { age, moment, name, plural, seconds, sign, tone, words } from './format.js';
+import { follow } from './live.js';
+import { tellConnection, tellProblem } from './main.js';
+import { link, refine } from './router.js';
+
+const STATUSES = ['running', 'queued', 'completed', 'failed', 'interrupted'];
+const REFRESH = 1000; // milliseconds between two looks at a job that goes on
+
+/**
+ * @param {HTMLElement} main
+ * @param {import('./router.js').Place} place
+ */
+export function open(main, place) {
+  /** @type {Map<string, any>} */
+  const jobs = new Map();
+  /** @type {Map<string, any>} */
+  const snapshots = new Map();
+  /** @type {Map<string, ReturnType<typeof setTimeout>>} */
+  const asked = new Map();
+  const closing = new AbortController();
+  const wanted = {
+    status: place.query.get('status') || '',
+    project: place.query.get('project') || '',
+    text: place.query.get('text') || '',
+  };
+
+  const problem = h('div', null);
+  const list = h('ul', { class: 'rows', 'aria-label': 'Jobs' });
+  const count = h('p', { class: 'faint', role: 'status' });
+  const projects = h('select', { name: 'project', onchange: () => choose('project', projects) },
+    h('option', { value: '' }, 'All projects'));
+  const statuses = h('select', { name: 'status', onchange: () => choose('status', statuses) },
+    h('option', { value: '' }, 'Any status'), STATUSES.map((status) => h('option', { value: status }, words(status))));
+  const text = h('input', {
+    type: 'search', name: 'text', placeholder: 'Job, project, workflow, reason', '.value': wanted.text,
+    oninput: () => choose('text', text),
+  });
+  /** @type {HTMLSelectElement} */ (statuses).value = wanted.status;
+  fill(main,
+    h('h1', null, 'Jobs'),
+    h('div', { class: 'bar', role: 'search' },
+      h('label', null, 'Find', text), h('label', null, 'Project', projects), h('label', null, 'Status', statuses),
+      h('button', { class: 'spread', onclick: () => startDialog(problem, [...known()]) }, 'Run the checks')),
+    problem, count, list);
+
+  /** @param {'status' | 'project' | 'text'} what @param {HTMLElement} field */
+  function choose(what, field) {
+    wanted[what] = /** @type {HTMLInputElement} */ (field).value;
+    refine({ [what]: wanted[what] });
+    draw();
+  }
+
+  function known() {
+    return new Set([...jobs.values()].map((job) => job.project));
+  }
+
+  const draw = onceAFrame(() => {
+    const all = [...jobs.values()].sort((a, b) => b.created - a.created);
+    const found = all.filter(matches);
+    count.textContent = found.length === all.length ? plural(all.length, 'job') : `${found.length} of ${plural(all.length, 'job')}`;
+    if (!all.length) {
+      fill(list, h('li', null, h('p', { class: 'empty' }, 'No jobs yet. Run ', h('code', null, 'crackerjack'),
+        ' in a project, and it appears here while it runs.')));
+    } else if (!found.length) {
+      fill(list, h('li', null, h('p', { class: 'empty' }, 'No job is like that.')));
+    } else {
+      fill(list, ...found.map((job) => h('li', null, row(job))));
+    }
+    drawProjects();
+  });
+
+  function drawProjects() {
+    const have = new Set([...projects.querySelectorAll('option')].map((option) => option.value));
+    for (const project of [...known()].sort()) {
+      if (!have.has(project)) projects.append(h('option', { value: project, title: project }, name(project)));
+    }
+    /** @type {HTMLSelectElement} */ (projects).value = wanted.project;
+  }
+
+  /** @param {any} job */
+  function matches(job) {
+    const haystack = `${job.job_id} ${job.project} ${job.workflow} ${job.ended?.reason || ''}`.toLowerCase();
+    return (!wanted.status || job.status === wanted.status)
+      && (!wanted.project || job.project === wanted.project)
+      && wanted.text.toLowerCase().split(/\s+/).every((word) => haystack.includes(word));
+  }
+
+  /** @param {any} job */
+  function row(job) {
+    const live = snapshots.get(job.job_id);
+    return h('a', { class: 'row job-row', href: link(['job', job.job_id]) },
+      h('span', null, h('span', { class: `badge ${tone(job.status)}` }, `${sign(job.status)} ${words(job.status)}`)),
+      h('span', { title: job.project }, h('b', null, name(job.project)), h('span', { class: 'faint' }, ` ${job.workflow}`)),
+      h('span', { class: 'faint' }, result(job, live),
+        live && !job.ended ? h('progress', { max: 100, value: live.overall_progress, 'aria-label': 'Progress' }) : null),
+      h('span', { class: 'number' }, seconds(job.ended ? job.ended.duration : Date.now() / 1000 - job.created)),
+      h('span', { class: 'number faint', title: moment(job.created) }, age(job.created)));
+  }
+
+  /** @param {any} snapshot */
+  function took(snapshot) {
+    const job = jobs.get(snapshot.data.job_id);
+    snapshots.set(snapshot.data.job_id, snapshot.data);
+    if (job) job.status = snapshot.data.status;
+    draw();
+  }
+
+  /** Look at a job that goes on, not too often. @param {string} jobId */
+  function look(jobId) {
+    if (asked.has(jobId)) return;
+    asked.set(jobId, setTimeout(() => {
+      asked.delete(jobId);
+      get(`/jobs/${encodeURIComponent(jobId)}`, closing.signal).then(took, () => {});
+    }, REFRESH));
+  }
+
+  async function load() {
+    try {
+      const answer = await get('/jobs?limit=1000', closing.signal);
+      jobs.clear();
+      for (const job of answer.jobs) jobs.set(job.job_id, job);
+      fill(problem);
+      for (const job of answer.jobs) if (!job.ended) look(job.job_id);
+      draw();
+    } catch (error) {
+      if (!closing.signal.aborted) tellProblem(problem, error);
+    }
+  }
+
+  /** @param {any[]} events */
+  function take(events) {
+    let isNew = false;
+    for (const event of events) {
+      const job = jobs.get(event.job_id);
+      if (!job) isNew = true;
+      else if (['workflow_completed', 'workflow_failed', 'workflow_interrupted'].includes(event.event_type)) {
+        job.ended = event.data;
+        job.status = event.event_type.slice('workflow_'.length);
+        snapshots.delete(event.job_id);
+        draw();
+      } else look(event.job_id);
+    }
+    if (isNew) load();
+  }
+
+  load();
+  let wasLost = false;
+  const stop = follow('all', 0, take, (state) => {
+    tellConnection(state);
+    if (state.connected && wasLost) load();
+    wasLost = !state.connected && state.reason !== '';
+  }, () => {});
+  const ticking = setInterval(draw, 1000);
+
+  return {
+    close() {
+      closing.abort();
+      clearInterval(ticking);
+      for (const timer of asked.values()) clearTimeout(timer);
+      stop();
+    },
+  };
+}
+
+/** @param {any} job @param {any} live */
+function result(job, live) {
+  if (!job.ended) return live ? live.message : words(job.status);
+  if (job.status === 'completed') return job.ended.fixed ? `passed, fixed ${plural(job.ended.fixed, 'file')}` : 'passed';
+  const found = [];
+  if (job.ended.findings) found.push(plural(job.ended.findings, 'finding'));
+  if (job.ended.tests_failed) found.push(plural(job.ended.tests_failed, 'failing test'));
+  return found.join(', ') || words(job.ended.reason || job.status);
+}
+
+/**
+ * Ask what to run, and where.
+ * @param {HTMLElement} problem
+ * @param {string[]} known projects
+ */
+function startDialog(problem, known) {
+  const project = h('input', { name: 'project', required: true, list: 'projects', '.value': known[0] || '', size: 40 });
+  const workflow = h('select', { name: 'workflow' }, ['standard', 'fast', 'test', 'comprehensive'].map((one) => h('option', null, one)));
+  const check = h('input', { type: 'checkbox', name: 'check' });
+  const told = h('div', null);
+  const dialog = /** @type {HTMLDialogElement} */ (h('dialog', { 'aria-labelledby': 'start-title' },
+    h('form', {
+      method: 'dialog',
+      onsubmit: async (/** @type {Event} */ event) => {
+        event.preventDefault();
+        try {
+          const job = await post('/jobs', {
+            project: /** @type {HTMLInputElement} */ (project).value,
+            workflow: /** @type {HTMLSelectElement} */ (workflow).value,
+            options: { check: /** @type {HTMLInputElement} */ (check).checked },
+          });
+          dialog.close();
+          location.hash = link(['job', job.job_id]);
+        } catch (error) {
+          tellProblem(told, error);
+        }
+      },
+    },
+      h('h2', { id: 'start-title' }, 'Run the checks'),
+      told,
+      h('p', null, h('label', null, 'Project directory ', project)),
+      h('datalist', { id: 'projects' }, known.map((one) => h('option', { value: one }))),
+      h('p', null, h('label', null, 'Workflow ', workflow)),
+      h('p', null, h('label', null, check, ' Only look, write nothing')),
+      h('p', { class: 'bar' }, h('button', { class: 'primary' }, 'Run'),
+        h('button', { type: 'button', onclick: () => dialog.close() }, 'Not now')))));
+  dialog.addEventListener('close', () => dialog.remove());
+  problem.after(dialog);
+  dialog.showModal();
+}

@@ -1,0 +1,23 @@
+// The worker that all tabs share: see streams.js.
+
+import { subscribe } from './streams.js';
+
+/** @type {Map<string, () => void>} */
+const subscriptions = new Map();
+
+/** @type {any} */ (self).onconnect = (/** @type {MessageEvent} */ connected) => {
+  const port = connected.ports[0];
+  port.onmessage = ({ data }) => {
+    if (data.stop) {
+      subscriptions.get(data.id)?.();
+      subscriptions.delete(data.id);
+      return;
+    }
+    subscriptions.set(data.id, subscribe(data.name, data.since, data.token, {
+      onEvents: (events) => port.postMessage({ id: data.id, events }),
+      onState: (state) => port.postMessage({ id: data.id, state }),
+      onEnd: (end) => port.postMessage({ id: data.id, end }),
+    }));
+  };
+  port.start();
+};

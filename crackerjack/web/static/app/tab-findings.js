@@ -1,0 +1,13 @@
+// The findings of a job.
+
+import { fill, h } from './dom.js';
+
+/**
+ * @param {HTMLElement} box
+ * @param {import('./job-view.js').Context} context
+ * @returns {import('./main.js').View}
+ */
+export function open(box, context) {
+  fill(box, h('p', { class: 'empty' }, `The findings of ${context.job.id}`));
+  return { close() {} };
+}

@@ -1,0 +1,65 @@
+"""The files of the dashboard and of the JavaScript client: read once, compressed once."""
+
+from __future__ import annotations
+
+import gzip
+from importlib import resources
+from importlib.resources.abc import Traversable
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from crackerjack.hashing import blake2b
+
+_TYPES: Final = {
+    "html": "text/html",
+    "js": "text/javascript",
+    "css": "text/css",
+    "svg": "image/svg+xml",
+}
+
+
+class StaticFile:
+    """One of them, as it goes to browsers."""
+
+    def __init__(self, file: Traversable) -> None:
+        content = file.read_bytes()
+        packed = gzip.compress(content, mtime=0)
+        etag = f'"{blake2b(content, digest_size=12).hexdigest()}"'
+        # Asked for anew each time, and answered with 304: after an upgrade no page mixes two versions.
+        headers = {"Cache-Control": "no-cache", "ETag": etag, "Vary": "Accept-Encoding"}
+        self._etag = etag
+        self._plain = (content, headers)
+        self._packed = (packed, {**headers, "Content-Encoding": "gzip"})
+        self._media_type = _TYPES[file.name.rpartition(".")[2]]
+
+    async def answer(self, request: Request) -> Response:
+        """The file, compressed for who can unpack it."""
+        if request.headers.get("if-none-match") == self._etag:
+            return Response(status_code=304, headers=self._plain[1])
+        packs = "gzip" in request.headers.get("accept-encoding", "")
+        content, headers = self._packed if packs else self._plain
+        return Response(content, media_type=self._media_type, headers=headers)
+
+
+def _found() -> dict[str, Traversable]:
+    root = resources.files("crackerjack.web").joinpath("static")
+    pages = {"/" if file.name == "index.html" else f"/{file.name}": file for file in _files(root)}
+    return pages | {f"/app/{file.name}": file for file in _files(root.joinpath("app"))}
+
+
+def _files(directory: Traversable) -> list[Traversable]:
+    return [file for file in directory.iterdir() if file.is_file()]
+
+
+PATHS: Final = frozenset(_found())
+"""Where they are: all the same for everybody, so they need no token."""
+
+
+def static_routes() -> list[Route]:
+    """All of them, for an application."""
+    return [
+        Route(path, StaticFile(file).answer, methods=["GET"]) for path, file in _found().items()
+    ]
