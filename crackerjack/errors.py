@@ -4,7 +4,10 @@
 
     CrackerjackError
     ├── UsageError
-    │   └── InvalidJobId
+    │   ├── InvalidJobId
+    │   ├── NotComparable
+    │   ├── StillRunning
+    │   └── ProjectBusy
     ├── ConfigError
     ├── StoreError
     │   ├── JobExists
@@ -44,6 +47,33 @@ class InvalidJobId(UsageError):
         return (
             f"invalid job id {self.text[:80]!r}: use a UUID or 1-64 characters of A-Z a-z 0-9 _ -"
         )
+
+
+class NotComparable(UsageError):
+    """There is no run to compare a job with, or none of the same project."""
+
+
+class StillRunning(UsageError):
+    """What can be done with a job that has ended only."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(job_id)
+        self.job_id = job_id
+
+    def __str__(self) -> str:
+        return f"job {self.job_id} is still running; `crackerjack cancel {self.job_id}` stops it"
+
+
+class ProjectBusy(UsageError):
+    """Somebody else works on the project, and the caller does not wait."""
+
+    def __init__(self, holder: str) -> None:
+        super().__init__(holder)
+        self.holder = holder
+        """Who that is, such as ``job 6c1f``; empty where it is not known."""
+
+    def __str__(self) -> str:
+        return f"{self.holder or 'another run'} goes on in the same project: try again when it has ended"
 
 
 class ConfigError(CrackerjackError):

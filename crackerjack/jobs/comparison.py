@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from crackerjack.errors import UsageError
+from crackerjack.errors import NotComparable
 from crackerjack.events.log import JobEntry
 from crackerjack.events.payload import DiagnosticFound, TestCompleted
 from crackerjack.jobs.job_manager import JobManager
@@ -86,7 +86,7 @@ def compare(base: JobSnapshot, now: JobSnapshot) -> Comparison:
 def base_of(jobs: JobManager, job_id: JobId) -> JobEntry:
     """The run that a job is compared with unless another is named: the last finished one before it.
 
-    Raises :exc:`UnknownJob`, and :exc:`UsageError` where there is none, or none so far back.
+    Raises :exc:`UnknownJob`, and :exc:`NotComparable` where there is none, or none so far back.
     """
     entry = jobs.entry(job_id)
     before = False
@@ -97,11 +97,11 @@ def base_of(jobs: JobManager, job_id: JobId) -> JobEntry:
         before = before or other.header.job_id == job_id
     project = entry.header.project
     if len(latest) == _LOOK_BACK:
-        raise UsageError(
+        raise NotComparable(
             f"the last {_LOOK_BACK} jobs of {project} have no finished run before {job_id}: "
             "name the one to compare it with"
         )
-    raise UsageError(
+    raise NotComparable(
         f"job {job_id} is the first finished run of {project}: there is none to compare it with"
     )
 

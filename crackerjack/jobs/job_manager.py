@@ -12,7 +12,7 @@ from contextlib import ExitStack
 from typing import Final
 
 from crackerjack.config import Config
-from crackerjack.errors import JobExists, StoreError, UsageError
+from crackerjack.errors import JobExists, StillRunning, StoreError
 from crackerjack.events.bus import WorkflowEventBus
 from crackerjack.events.event import WorkflowEvent
 from crackerjack.events.hub import Hub
@@ -22,7 +22,7 @@ from crackerjack.events.subscription import Subscription
 from crackerjack.hooks.guardian import Guardian
 from crackerjack.hooks.process import Cancellation
 from crackerjack.hooks.project import Project, check_request
-from crackerjack.hooks.undo import UndoOutcome, UndoStore
+from crackerjack.hooks.undo import FileChange, UndoOutcome, UndoStore
 from crackerjack.jobs.history import load_history
 from crackerjack.jobs.lease import LEASE_SECONDS, Lease, end_lost_jobs
 from crackerjack.jobs.process_identity import is_alive
@@ -170,9 +170,7 @@ class JobManager:
         """
         entry = self._log.job(job_id)
         if entry.terminal is None:
-            raise UsageError(
-                f"job {job_id} is still running; `crackerjack cancel {job_id}` stops it"
-            )
+            raise StillRunning(job_id)
         with ProjectLock(self._state_dir, entry.header.project) as lock:
             holder = f"the undoing of job {job_id}"
             deadline = time.monotonic() + patience
@@ -186,6 +184,10 @@ class JobManager:
                     f"another run works on {entry.header.project}: undo job {job_id} when it has ended"
                 )
             return self._undo.undo(job_id, entry.header.project)
+
+    def changes(self, job_id: JobId) -> tuple[FileChange, ...]:
+        """What the job changed, one change per file, from the records that undoing takes."""
+        return self._undo.changes(job_id)
 
     def prune(self, *, project: str | None, keep: int) -> int:
         """Forget the oldest ended jobs beyond `keep`, whole; returns how many.

@@ -14,6 +14,7 @@ from crackerjack.decoding import json_decoder
 from crackerjack.events.event import WorkflowEvent
 from crackerjack.events.log import EventLog, status_of
 from crackerjack.events.payload import TERMINAL_TYPES, EventType
+from crackerjack.jobs.testing_statistics import FiguresOfTests, statistics_of_tests
 from crackerjack.types import HookStatus, JobStatus
 
 _HOOKS: Final = (EventType.HOOK_EXECUTION_COMPLETED, EventType.HOOK_EXECUTION_FAILED)
@@ -28,6 +29,7 @@ _STEPS: Final = (
     EventType.PUBLISH_PHASE_COMPLETED,
     EventType.PUBLISH_PHASE_FAILED,
 )
+_TESTING: Final = (EventType.TESTS_COLLECTED, EventType.COVERAGE_MEASURED)
 _EVENTS_OF_A_JOB: Final = 40
 """Of the types above; a job with more shortens the look back, and does no other harm."""
 
@@ -78,6 +80,17 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
     """The newest runs, newest first, at most twenty."""
 
 
+class CoverageSample(msgspec.Struct, frozen=True, kw_only=True):
+    """The coverage of one job."""
+
+    job_id: str
+    timestamp: float
+    """Seconds since the epoch."""
+    percent: float
+    whole: bool
+    """False when tests failed or did not run."""
+
+
 class ProjectStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """The figures of one project's last jobs."""
 
@@ -90,6 +103,10 @@ class ProjectStatistics(msgspec.Struct, frozen=True, kw_only=True):
     """By action, such as ``run_fast_hooks``."""
     hooks: list[Figures]
     """Where the time goes: in the order of their median duration, longest first."""
+    coverage: list[CoverageSample] = []
+    """The newest measurements, newest first, one a job."""
+    tests: FiguresOfTests | None = None
+    """None where it was not asked for: it takes reading the tests of whole jobs."""
 
 
 class _Ended(msgspec.Struct, frozen=True):
@@ -105,13 +122,23 @@ class _Ended(msgspec.Struct, frozen=True):
     rerun: bool = False
 
 
+class _Measured(msgspec.Struct, frozen=True):
+    percent: float
+    whole: bool = True
+
+
 class _Started(msgspec.Struct, frozen=True):
     workflow: str
 
 
-def project_statistics(log: EventLog, project: str, *, jobs: int) -> ProjectStatistics:
-    """The figures of the project's last ended `jobs`. Raises :exc:`StoreUnavailable`."""
-    types = (EventType.WORKFLOW_STARTED, *_HOOKS, *_STEPS, *TERMINAL_TYPES)
+def project_statistics(
+    log: EventLog, project: str, *, jobs: int, tests: bool = False
+) -> ProjectStatistics:
+    """The figures of the project's last ended `jobs`, with `tests` those of its tests too.
+
+    Raises :exc:`StoreUnavailable`.
+    """
+    types = (EventType.WORKFLOW_STARTED, *_HOOKS, *_STEPS, *_TESTING, *TERMINAL_TYPES)
     by_job: dict[str, list[WorkflowEvent]] = {}
     for event in log.latest(project, types, jobs * _EVENTS_OF_A_JOB):
         by_job.setdefault(event.job_id, []).append(event)
@@ -125,6 +152,8 @@ def project_statistics(log: EventLog, project: str, *, jobs: int) -> ProjectStat
         workflows=gathered.workflows.figures(),
         steps=gathered.steps.figures(),
         hooks=sorted(gathered.hooks.figures(), key=lambda one: one.p50 or 0.0, reverse=True),
+        coverage=[*gathered.coverage.values()],
+        tests=statistics_of_tests(log, gathered.collections) if tests else None,
     )
 
 
@@ -135,6 +164,8 @@ class _Gathered:
         self.workflows = _Runs()
         self.steps = _Runs()
         self.hooks = _Runs()
+        self.coverage: dict[str, CoverageSample] = {}
+        self.collections: list[WorkflowEvent] = []
 
     def take(self, newest_first: Sequence[WorkflowEvent]) -> None:
         """All events of one job."""
@@ -148,11 +179,26 @@ class _Gathered:
                 continue
             if event.terminal:
                 continue
+            if event.event_type in _TESTING:
+                self._take_testing(event)
+                continue
             ended = decoder.decode(event.body)
             if event.event_type in _HOOKS:
                 self.hooks.add(ended.hook, event, ended, ended.status)
             else:
                 self.steps.add(ended.step_id.rpartition("_")[0], event, ended, _status(ended))
+
+    def _take_testing(self, event: WorkflowEvent) -> None:
+        if event.event_type == EventType.TESTS_COLLECTED:
+            self.collections.append(event)
+        elif event.job_id not in self.coverage:
+            measured = json_decoder(_Measured).decode(event.body)
+            self.coverage[event.job_id] = CoverageSample(
+                job_id=event.job_id,
+                timestamp=event.timestamp,
+                percent=measured.percent,
+                whole=measured.whole,
+            )
 
 
 class _Runs:

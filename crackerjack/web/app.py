@@ -19,11 +19,13 @@ from starlette.websockets import WebSocket
 from crackerjack.events.log import EventLog
 from crackerjack.jobs.job_manager import JobManager
 from crackerjack.web.admission import Admission
+from crackerjack.web.answers import Roots
 from crackerjack.web.event_bridge import ALL_JOBS, EventBusWebSocketBridge
 from crackerjack.web.feed import Feeds
 from crackerjack.web.guard import Guard
 from crackerjack.web.metrics import Metrics
 from crackerjack.web.problems import problem
+from crackerjack.web.review_routes import ReviewRoutes
 from crackerjack.web.routes import JobRoutes
 from crackerjack.web.snapshots import Snapshots
 from crackerjack.web.status import StatusRoutes
@@ -59,7 +61,8 @@ def create_websocket_app(
     """Build the application, to be served or mounted in another one.
 
     Without a bridge it answers all but the live stream, and without `agents` all but ``/mcp``. Clients
-    may start runs in projects below the `roots`. Its lifespan must run: it is what delivers events.
+    may start runs in projects below the `roots`, and undo what they changed. Its lifespan must run: it
+    is what delivers events.
     """
 
     @asynccontextmanager
@@ -73,6 +76,8 @@ def create_websocket_app(
             yield
 
     snapshots = Snapshots(log)
+    below = Roots(roots)
+    review = ReviewRoutes(jobs=jobs, snapshots=snapshots, admission=admission, roots=below)
     routes = JobRoutes(
         log=log,
         jobs=jobs,
@@ -81,10 +86,10 @@ def create_websocket_app(
         admission=admission,
         metrics=metrics,
         live=bridge is not None,
-        roots=roots,
+        roots=below,
     )
     app = _Application(
-        routes=[*routes.routes(), *StatusRoutes(log, metrics).routes()],
+        routes=[*routes.routes(), *review.routes(), *StatusRoutes(log, metrics).routes()],
         lifespan=lifespan,
         middleware=[
             Middleware(Guard, admission=admission, on_refusal=metrics.refused),

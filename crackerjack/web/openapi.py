@@ -7,6 +7,9 @@ from typing import Any, Final
 
 from crackerjack import __version__
 from crackerjack.events.payload import PAYLOADS
+from crackerjack.hooks.undo import UndoOutcome
+from crackerjack.jobs.comparison import Comparison
+from crackerjack.jobs.file_changes import ChangedFile
 from crackerjack.jobs.statistics import ProjectStatistics
 from crackerjack.reports.listing import JobLine
 from crackerjack.types import JobStatus
@@ -26,6 +29,7 @@ from crackerjack.web.schemas import (
     snapshot,
     string,
     whole,
+    with_source,
 )
 from crackerjack.web.start_request import StartRequest
 
@@ -42,7 +46,10 @@ _TYPES: Final = string(pattern="^[a-z_*,]*$")
 
 def openapi() -> dict[str, Any]:
     """The document, as plain values."""
-    schemas = components(JobLine, StartRequest, ProjectStatistics)
+    schemas = components(
+        JobLine, StartRequest, ProjectStatistics, Comparison, ChangedFile, UndoOutcome
+    )
+    schemas["FindingWithSource"] = with_source(schemas["DiagnosticFound"])
     schemas["StartRequest"]["properties"]["job_id"]["pattern"] = f"^$|{JOB_ID_PATTERN}"
     events = {str(name): event(str(name)) for name in PAYLOADS}
     return {
@@ -102,6 +109,8 @@ def _jobs() -> dict[str, Any]:
 
 def _one_job() -> dict[str, Any]:
     cancelled = record(job_id=JOB_ID, cancel_requested={"const": True})
+    changed = record(job_id=JOB_ID, ended={"type": "boolean"}, files=array(ref("ChangedFile")))
+    undone = record(job_id=JOB_ID, files=array(ref("UndoOutcome")))
     hook = {"name": "hook", "in": "path", "required": True, "schema": string(minLength=1)}
     text = {"200": _content("Text.", {"text/plain": string()})}
     return {
@@ -109,14 +118,20 @@ def _one_job() -> dict[str, Any]:
         "/jobs/{job_id}/events": _events(),
         "/jobs/{job_id}/diagnostics": _diagnostics(),
         "/jobs/{job_id}/output/{hook}": _get("What a hook printed.", text, [hook]),
-        "/jobs/{job_id}/cancel": {
-            "post": _operation(
-                "Ask the job to stop.",
-                {"202": _of(cancelled)},
-                [_JOB_ID],
-                refused=(400, 403, 404, 409, 503),
-            )
-        },
+        "/jobs/{job_id}/compare": _get(
+            "What is new, fixed and remaining since another run: by default the last finished one.",
+            {"200": _of(ref("Comparison"))},
+            _query(base={**JOB_ID, "pattern": f"^$|{JOB_ID_PATTERN}"}),
+            refused=(409,),
+        ),
+        "/jobs/{job_id}/changes": _get(
+            "What cleaning and fixing changed, file by file, as diffs.", {"200": _of(changed)}
+        ),
+        "/jobs/{job_id}/undo": _post(
+            "Put back what the job changed, unless somebody changed it since.",
+            {"200": _of(undone)},
+        ),
+        "/jobs/{job_id}/cancel": _post("Ask the job to stop.", {"202": _of(cancelled)}),
     }
 
 
@@ -139,14 +154,15 @@ def _events() -> dict[str, Any]:
 
 
 def _diagnostics() -> dict[str, Any]:
-    found = record(diagnostics=array(ref("DiagnosticFound")), seq=whole())
+    finding = {"anyOf": [ref("DiagnosticFound"), ref("FindingWithSource")]}
+    found = record(diagnostics=array(finding), seq=whole())
     sarif = record(version={"const": "2.1.0"}, runs=array({"type": "object"}))
     sarif = _more(sarif)  # of whose keys SARIF's own schema speaks
     formats = {"application/json": found, "application/sarif+json": sarif}
     return _get(
         "The findings that stand.",
         {"200": _content("Findings.", formats)},
-        _query(hook=string(), path=string(), severity=string()),
+        _query(hook=string(), path=string(), severity=string(), source=one_of("0", "1")),
     )
 
 
@@ -200,6 +216,10 @@ def _get(
 ) -> dict[str, Any]:
     parameters = [_JOB_ID, *(parameters or [])]
     return {"get": _operation(summary, answers, parameters, refused=(400, 404, 503, *refused))}
+
+
+def _post(summary: str, answers: dict[str, Any]) -> dict[str, Any]:
+    return {"post": _operation(summary, answers, [_JOB_ID], refused=(400, 404, 409, 503))}
 
 
 def _operation(

@@ -6,8 +6,7 @@ import asyncio
 import os
 import re
 import time
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, Final
+from typing import Final
 
 import msgspec
 from starlette.exceptions import HTTPException
@@ -16,7 +15,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from crackerjack.errors import (
-    CrackerjackError,
     JobEnded,
     JobExists,
     UnknownJob,
@@ -27,25 +25,22 @@ from crackerjack.events.payload import HookOutput
 from crackerjack.jobs.detached import start_detached
 from crackerjack.jobs.job_manager import JobManager
 from crackerjack.jobs.statistics import ProjectStatistics, project_statistics
-from crackerjack.reports import FORMATS
 from crackerjack.reports.listing import JobLine, job_line
 from crackerjack.types import JobId, JobStatus, parse_job_id
 from crackerjack.web.admission import Admission
-from crackerjack.web.feed import A_NUMBER, Feed, Feeds
+from crackerjack.web.answers import Roots, as_json, explaining, wanted_job, wanted_number
+from crackerjack.web.feed import Feed, Feeds
 from crackerjack.web.metrics import Metrics
 from crackerjack.web.page import Selection, wanted_types
-from crackerjack.web.problems import TooLarge, explain, problem
+from crackerjack.web.problems import TooLarge, problem
 from crackerjack.web.snapshots import Snapshots
 from crackerjack.web.sse import EventStream
 from crackerjack.web.start_request import StartRequest
 
-_SARIF: Final = "application/sarif+json"
 _MOST: Final = 1000
 """Events or jobs in one answer."""
 _LONGEST_WAIT: Final = 60.0  # seconds of a long poll
 _LARGEST_BODY: Final = 64 * 1024  # bytes
-
-Endpoint = Callable[[Request], Awaitable[Response]]
 
 
 class JobRoutes:
@@ -61,7 +56,7 @@ class JobRoutes:
         admission: Admission,
         metrics: Metrics,
         live: bool,
-        roots: Sequence[str],
+        roots: Roots,
     ) -> None:
         self._log = log
         self._jobs = jobs
@@ -75,20 +70,19 @@ class JobRoutes:
             lambda: max((stream.lag for stream in self._streams), default=0)
         )
         self._live = live
-        self._roots = [os.path.realpath(root) for root in roots]
+        self._roots = roots
 
     def routes(self) -> list[Route]:
         """All of them, for an application."""
         job = "/jobs/{job_id}"
         return [
-            Route("/jobs", _explaining(self.list_jobs), methods=["GET"]),
-            Route("/jobs", _explaining(self.start), methods=["POST"]),
-            Route(job, _explaining(self.snapshot), methods=["GET"]),
-            Route(f"{job}/events", _explaining(self.events), methods=["GET"]),
-            Route(f"{job}/diagnostics", _explaining(self.diagnostics), methods=["GET"]),
-            Route(f"{job}/output/{{hook:path}}", _explaining(self.output), methods=["GET"]),
-            Route(f"{job}/cancel", _explaining(self.cancel), methods=["POST"]),
-            Route("/stats", _explaining(self.statistics), methods=["GET"]),
+            Route("/jobs", explaining(self.list_jobs), methods=["GET"]),
+            Route("/jobs", explaining(self.start), methods=["POST"]),
+            Route(job, explaining(self.snapshot), methods=["GET"]),
+            Route(f"{job}/events", explaining(self.events), methods=["GET"]),
+            Route(f"{job}/output/{{hook:path}}", explaining(self.output), methods=["GET"]),
+            Route(f"{job}/cancel", explaining(self.cancel), methods=["POST"]),
+            Route("/stats", explaining(self.statistics), methods=["GET"]),
         ]
 
     async def list_jobs(self, request: Request) -> Response:
@@ -97,7 +91,7 @@ class JobRoutes:
         status, project = asked.get("status"), asked.get("project")
         if status is not None and status not in list(JobStatus):
             raise UsageError(f"no status {status!r}; there are: {', '.join(JobStatus)}")
-        limit = _number(asked.get("limit"), "limit", 100, _MOST)
+        limit = wanted_number(asked.get("limit"), "limit", 100, _MOST)
 
         def read() -> list[JobLine]:
             rows = (
@@ -106,15 +100,15 @@ class JobRoutes:
             )
             return [row for row in rows if status in {None, row.status}][:limit]
 
-        return _json({"jobs": await asyncio.to_thread(read)})
+        return as_json({"jobs": await asyncio.to_thread(read)})
 
     async def start(self, request: Request) -> Response:
         """``POST /jobs``: start a run, in a process of its own."""
         if not self._admission.trusts(request.scope):
             return problem(403, "to start a run, send the server's token")
         wanted = msgspec.json.decode(await _body(request), type=StartRequest)
-        if not self._is_below_a_root(wanted.project):
-            return problem(403, self._not_below_a_root(wanted.project))
+        if wanted.project not in self._roots:
+            return self._roots.refusal(wanted.project)
         job_id = parse_job_id(wanted.job_id) if wanted.job_id else JobId(os.urandom(5).hex())
         if wanted.job_id and self._feeds.get(job_id).exists:
             raise JobExists(job_id)
@@ -122,13 +116,13 @@ class JobRoutes:
             start_detached, self._log, wanted.project, wanted.workflow, wanted.options, job_id
         )
         entry = await asyncio.to_thread(self._log.job, job_id)
-        answer = _json(msgspec.to_builtins(job_line(entry, None)), status=201)
+        answer = as_json(msgspec.to_builtins(job_line(entry, None)), status=201)
         answer.headers["Location"] = f"/jobs/{job_id}"
         return answer
 
     async def snapshot(self, request: Request) -> Response:
         """``GET /jobs/{id}``: what the job is now."""
-        job_id = _job_id(request)
+        job_id = wanted_job(request)
         seq, message = await self._snapshots.message(job_id)
         if seq == 0:
             await asyncio.to_thread(self._log.job, job_id)  # raises UnknownJob
@@ -137,7 +131,7 @@ class JobRoutes:
     async def events(self, request: Request) -> Response:
         """``GET /jobs/{id}/events``: a page, a long poll, or server-sent events."""
         asked = request.query_params
-        feed = self._feeds.get(_job_id(request))
+        feed = self._feeds.get(wanted_job(request))
         if not self._live:
             feed.look_up()
         if not feed.found():
@@ -145,7 +139,7 @@ class JobRoutes:
         selection = Selection(types=wanted_types(asked.get("types", "")))
         wants_stream = "text/event-stream" in request.headers.get("accept", "")
         resumed = request.headers.get("last-event-id") if wants_stream else None
-        since = _number(resumed or asked.get("since"), "since", 0, 10**18)
+        since = wanted_number(resumed or asked.get("since"), "since", 0, 10**18)
         feed.check(since)
         if not wants_stream:
             return await self._page(request, feed, since, selection)
@@ -159,7 +153,7 @@ class JobRoutes:
         self, request: Request, feed: Feed, since: int, selection: Selection
     ) -> Response:
         asked = request.query_params
-        limit = _number(asked.get("limit"), "limit", 256, _MOST)
+        limit = wanted_number(asked.get("limit"), "limit", 256, _MOST)
         wait = min(_seconds(asked.get("wait")), _LONGEST_WAIT) if self._live else 0.0
         loop = asyncio.get_running_loop()
         deadline = loop.time() + wait
@@ -176,23 +170,9 @@ class JobRoutes:
             media_type="application/json",
         )
 
-    async def diagnostics(self, request: Request) -> Response:
-        """``GET /jobs/{id}/diagnostics``: the findings that stand, as JSON or SARIF."""
-        snapshot = await self._snapshots.of(_job_id(request))
-        if _SARIF in request.headers.get("accept", ""):
-            return Response(FORMATS["sarif"](snapshot).encode(), media_type=_SARIF)
-        asked = request.query_params
-        wanted = {name: asked[name] for name in ("hook", "path", "severity") if name in asked}
-        found = [
-            one
-            for one in snapshot.diagnostics
-            if all(getattr(one, name) == value for name, value in wanted.items())
-        ]
-        return _json({"diagnostics": msgspec.to_builtins(found), "seq": snapshot.seq})
-
     async def output(self, request: Request) -> Response:
         """``GET /jobs/{id}/output/{hook}``: all that the hook printed and was kept."""
-        job_id, hook = _job_id(request), request.path_params["hook"]
+        job_id, hook = wanted_job(request), request.path_params["hook"]
         if not hook:
             raise HTTPException(404)
 
@@ -214,50 +194,25 @@ class JobRoutes:
         """``POST /jobs/{id}/cancel``: ask the job to stop, wherever it runs."""
         if not self._admission.trusts(request.scope):
             return problem(403, "to cancel a job, send the server's token")
-        job_id = _job_id(request)
+        job_id = wanted_job(request)
         if not await asyncio.to_thread(self._jobs.cancel, job_id):
             raise JobEnded(job_id, self._jobs.entry(job_id).terminal or "just now")
-        return _json({"job_id": job_id, "cancel_requested": True}, status=202)
+        return as_json({"job_id": job_id, "cancel_requested": True}, status=202)
 
     async def statistics(self, request: Request) -> Response:
-        """``GET /stats?project=&jobs=``: how the last jobs went, project by project."""
+        """``GET /stats?project=&jobs=``: how the last jobs went, project by project; of one its tests too."""
         project = request.query_params.get("project")
-        jobs = _number(request.query_params.get("jobs"), "jobs", 100, _MOST)
+        jobs = wanted_number(request.query_params.get("jobs"), "jobs", 100, _MOST)
 
         def read() -> list[ProjectStatistics]:
             entries = self._jobs.entries(project=project, limit=_MOST)
             projects = dict.fromkeys(entry.header.project for entry in entries)
-            return [project_statistics(self._log, one, jobs=jobs) for one in projects]
+            return [
+                project_statistics(self._log, one, jobs=jobs, tests=project is not None)
+                for one in projects
+            ]
 
-        return _json({"projects": await asyncio.to_thread(read), "timestamp": time.time()})
-
-    def _is_below_a_root(self, project: str) -> bool:
-        real = os.path.realpath(project)
-        return os.path.isabs(project) and any(
-            os.path.commonpath([root, real]) == root for root in self._roots
-        )
-
-    def _not_below_a_root(self, project: str) -> str:
-        if not os.path.isabs(project):
-            return f"a project is named by its absolute path, not by {project!r}"
-        roots = " or ".join(self._roots) or "any directory"
-        return f"{project} is not below {roots}: see --project-root of `crackerjack serve`"
-
-
-def _explaining(endpoint: Endpoint) -> Endpoint:
-    """The door of this floor: an error becomes a problem document."""
-
-    async def answer(request: Request) -> Response:
-        try:
-            return await endpoint(request)
-        except msgspec.ValidationError as error:
-            return problem(422, str(error))
-        except msgspec.DecodeError as error:
-            return problem(400, f"the body is not JSON: {error}")
-        except CrackerjackError as error:
-            return explain(error)
-
-    return answer
+        return as_json({"projects": await asyncio.to_thread(read), "timestamp": time.time()})
 
 
 async def _body(request: Request) -> bytes:
@@ -285,25 +240,9 @@ async def _collect(
     return items, since
 
 
-def _job_id(request: Request) -> JobId:
-    return parse_job_id(request.path_params["job_id"])
-
-
-def _number(text: str | None, name: str, default: int, most: int) -> int:
-    if text is None:
-        return default
-    if not A_NUMBER.fullmatch(text):
-        raise UsageError(f"{name} is a whole number, 0 or more, not {text[:80]!r}")
-    return min(int(text), most)
-
-
 def _seconds(text: str | None) -> float:
     if text is None:
         return 0.0
     if not re.fullmatch(r"[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", text):  # as JSON has them
         raise UsageError(f"wait is a number of seconds, not {text[:80]!r}")
     return float(text)
-
-
-def _json(value: Any, *, status: int = 200) -> Response:
-    return Response(msgspec.json.encode(value), status_code=status, media_type="application/json")

@@ -8,8 +8,12 @@ from typing import Any, Final
 import msgspec
 
 from crackerjack.events.payload import PAYLOADS, EventType
+from crackerjack.hooks.undo import Restoration, UndoOutcome
+from crackerjack.jobs.comparison import Comparison
+from crackerjack.jobs.file_changes import ChangedFile
 from crackerjack.jobs.states import RUNNING, STOPPED, WAITING, StepStatus
-from crackerjack.jobs.statistics import Figures, ProjectStatistics, Sample
+from crackerjack.jobs.statistics import CoverageSample, Figures, ProjectStatistics, Sample
+from crackerjack.jobs.testing_statistics import FiguresOfTests, SlowTest, UnsteadyTest
 from crackerjack.reports.listing import JobLine
 from crackerjack.types import ExitCode, HookStatus, JobStatus
 
@@ -17,7 +21,19 @@ Schema = dict[str, Any]
 
 TEMPLATE: Final = "#/components/schemas/{name}"
 JOB_ID_PATTERN: Final = "^[A-Za-z0-9_-]{1,64}$"
-_ANSWERS: Final = (JobLine, Figures, Sample, ProjectStatistics)
+_ANSWERS: Final = (
+    JobLine,
+    Figures,
+    Sample,
+    ProjectStatistics,
+    CoverageSample,
+    FiguresOfTests,
+    SlowTest,
+    UnsteadyTest,
+    Comparison,
+    ChangedFile,
+    UndoOutcome,
+)
 """Made anew for every request, so that no key is missing, as it may be in events of an earlier version."""
 
 
@@ -82,10 +98,12 @@ _FIELDS: Final[Mapping[str, Schema]] = {
     "percent": {"minimum": 0, "maximum": 100},
     "previous": {"minimum": 0, "maximum": 100},
     "pass_rate": {"minimum": 0, "maximum": 1},
-    "recent": {"maxItems": 20},
+    **{name: {"maxItems": 20} for name in ("recent", "slowest", "unsteady")},
+    "median": _COUNT,
     **dict.fromkeys(("line", "column", "attempt"), _FIRST),
     **dict.fromkeys(("findings", "files", "fixed", "tests_failed", "count", "deselected"), _COUNT),
     **dict.fromkeys(("jobs", "runs", "passed", "cached", "p50", "p95", "trend"), _COUNT),
+    **dict.fromkeys(("switches", "added_lines", "removed_lines"), _COUNT),
 }
 """What the type of a field does not say, and holds wherever there is a field of this name."""
 
@@ -94,6 +112,12 @@ _FIELDS_OF: Final[Mapping[str, Mapping[str, Schema]]] = {
     "PhaseEnded": {"status": one_of("", *HookStatus)},
     "WorkflowEnded": {"exit_code": {"enum": [code.value for code in ExitCode]}},
     "Sample": {"ended": TIME},
+    "UnsteadyTest": {
+        **dict.fromkeys(("passed", "failed", "switches"), _FIRST),
+        "last_outcome": one_of(*_OUTCOMES),
+    },
+    "UndoOutcome": {"outcome": one_of(*Restoration)},
+    "Comparison": {"base": JOB_ID, "job": JOB_ID},
 }
 
 _ENDED: Final[Mapping[str, Schema]] = {
@@ -117,6 +141,18 @@ def components(*others: type[msgspec.Struct]) -> dict[str, Schema]:
         elif name in answers:
             schema["required"] = list(schema["properties"])
     return schemas
+
+
+def with_source(finding: Schema) -> Schema:
+    """A finding with the text of its line."""
+    line = maybe(string(maxLength=400))
+    properties, required = finding["properties"], finding["required"]
+    return {
+        **finding,
+        "title": "FindingWithSource",
+        "properties": {**properties, "source": line},
+        "required": [*required, "source"],
+    }
 
 
 def event(name: str, **more: Schema) -> Schema:
