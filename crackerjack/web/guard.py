@@ -10,9 +10,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from crackerjack.web.admission import Admission
 from crackerjack.web.problems import problem
-from crackerjack.web.static_files import PATHS
+from crackerjack.web.static_files import MEDIA_TYPES
 
-OPEN: Final = PATHS | {"/healthz", "/readyz"}
+OPEN: Final = MEDIA_TYPES.keys() | {"/healthz", "/readyz"}
 """Paths that tell nothing of anybody's project: they need no token."""
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; "

@@ -32,6 +32,7 @@ from crackerjack.web.schemas import (
     with_source,
 )
 from crackerjack.web.start_request import StartRequest
+from crackerjack.web.static_files import MEDIA_TYPES
 
 _PROBLEM: Final = {
     "type": string(),
@@ -182,7 +183,6 @@ def _server() -> dict[str, Any]:
 def _documents() -> dict[str, Any]:
     openapi = record(openapi=string(pattern="^3[.]1[.]"), paths={"type": "object"})
     asyncapi = record(asyncapi=string(pattern="^3[.]0[.]"), channels={"type": "object"})
-    files = {"/": "text/html", "/client.js": "text/javascript", "/style.css": "text/css"}
     return {
         **{
             path: {
@@ -190,7 +190,7 @@ def _documents() -> dict[str, Any]:
                     "Part of the page.", {"200": _file(media_type)}, needs_token=False
                 )
             }
-            for path, media_type in files.items()
+            for path, media_type in MEDIA_TYPES.items()
         },
         "/openapi.json": {"get": _operation("This document.", {"200": _of(_more(openapi))})},
         "/asyncapi.json": {

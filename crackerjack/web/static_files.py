@@ -33,7 +33,7 @@ class StaticFile:
         self._etag = etag
         self._plain = (content, headers)
         self._packed = (packed, {**headers, "Content-Encoding": "gzip"})
-        self._media_type = _TYPES[file.name.rpartition(".")[2]]
+        self._media_type = _media_type(file)
 
     async def answer(self, request: Request) -> Response:
         """The file, compressed for who can unpack it."""
@@ -42,6 +42,10 @@ class StaticFile:
         packs = "gzip" in request.headers.get("accept-encoding", "")
         content, headers = self._packed if packs else self._plain
         return Response(content, media_type=self._media_type, headers=headers)
+
+
+def _media_type(file: Traversable) -> str:
+    return _TYPES[file.name.rpartition(".")[2]]
 
 
 def _found() -> dict[str, Traversable]:
@@ -54,8 +58,8 @@ def _files(directory: Traversable) -> list[Traversable]:
     return [file for file in directory.iterdir() if file.is_file()]
 
 
-PATHS: Final = frozenset(_found())
-"""Where they are: all the same for everybody, so they need no token."""
+MEDIA_TYPES: Final = {path: _media_type(file) for path, file in sorted(_found().items())}
+"""Where they are, and what: all the same for everybody, so they need no token."""
 
 
 def static_routes() -> list[Route]:
