@@ -1,6 +1,20 @@
-// compare
+// One run against another: what is new, what is fixed, what remains, and where the time went.
 
+import { get } from './api.js';
+import { bar } from './chart.js';
 import { fill, h } from './dom.js';
+import { age, moment, name, plural, seconds, sign, tone, words } from './format.js';
+import { tellProblem } from './main.js';
+import { link, refine } from './router.js';
+
+const AT_ONCE = 100; // rows of a list that are drawn before anybody asks for more
+const NOTABLE = 0.15; // of a duration: less is noise
+
+/**
+ * @typedef {{hook: string, path: string, line: number | null, column: number | null, code: string, severity: string,
+ *   message: string, fingerprint: string}} Finding
+ * @typedef {{hook: string, nodeid: string, outcome: string, message: string, path: string, line: number | null}} Test
+ */
 
 /**
  * @param {HTMLElement} main
@@ -8,6 +22,255 @@ import { fill, h } from './dom.js';
  * @returns {import('./main.js').View}
  */
 export function open(main, place) {
-  fill(main, h('h1', null, 'compare'), h('p', { class: 'empty' }, place.parts.join('/')));
-  return { close() {} };
+  const closing = new AbortController();
+  let jobId = place.parts[1] || '';
+  let base = place.query.get('base') || '';
+  let asked = 0;
+  const head = h('div', null);
+  const problem = h('div', null);
+  const box = h('div', null);
+  fill(main, head, problem, box);
+
+  async function show() {
+    const mine = asked += 1;
+    box.setAttribute('aria-busy', 'true');
+    try {
+      const now = (await get(`/jobs/${encodeURIComponent(jobId)}`, closing.signal)).data;
+      const query = new URLSearchParams({ project: now.project, limit: '200' });
+      const listed = now.project ? (await get(`/jobs?${query}`, closing.signal)).jobs : [];
+      if (mine !== asked) return;
+      document.title = `${name(now.project)} ${jobId} compared - crackerjack`;
+      const others = listed.filter((/** @type {any} */ one) => one.job_id !== jobId);
+      fill(head, ...headOf(now, others, choose));
+      if (!others.length) {
+        fill(problem);
+        fill(box, alone(now));
+        return;
+      }
+      const found = await get(`/jobs/${encodeURIComponent(jobId)}/compare?${new URLSearchParams({ base })}`, closing.signal);
+      const before = (await get(`/jobs/${encodeURIComponent(found.base)}`, closing.signal)).data;
+      if (mine !== asked) return;
+      fill(problem);
+      const select = /** @type {HTMLSelectElement} */ (head.querySelector('select'));
+      if (![...select.options].some((option) => option.value === found.base)) {
+        select.append(h('option', { value: found.base }, found.base));
+      }
+      select.value = found.base;
+      fill(box, ...comparison(found, before, now));
+    } catch (error) {
+      if (closing.signal.aborted || mine !== asked) return;
+      fill(box);
+      if (/** @type {any} */ (error).status === 409) {
+        fill(problem, h('p', { class: 'empty' }, `${/** @type {Error} */ (error).message}. Choose another run above.`));
+      } else tellProblem(problem, error);
+    } finally {
+      if (mine === asked) box.removeAttribute('aria-busy');
+    }
+  }
+
+  /** @param {string} chosen */
+  function choose(chosen) {
+    base = chosen;
+    refine({ base });
+    show();
+  }
+
+  show();
+  return {
+    /** @param {import('./router.js').Place} next */
+    update(next) {
+      jobId = next.parts[1] || '';
+      base = next.query.get('base') || '';
+      show();
+      return true;
+    },
+    close() {
+      closing.abort();
+      document.title = 'crackerjack';
+    },
+  };
+}
+
+/** @param {any} now @param {any[]} others @param {(base: string) => void} choose */
+function headOf(now, others, choose) {
+  const select = /** @type {HTMLSelectElement} */ (h('select', {
+    name: 'base', onchange: () => choose(select.value),
+  }, others.map((job) => h('option', { value: job.job_id, title: moment(job.created) },
+    `${age(job.created)}: ${words(job.status)}, ${job.workflow} (${job.job_id})`))));
+  return [
+    h('h1', null, 'Compare ', h('span', { class: 'faint' }, name(now.project || now.job_id))),
+    h('div', { class: 'bar compare-runs' },
+      h('span', null, 'This run ', h('a', { href: link(['job', now.job_id]) }, now.job_id), ' ',
+        h('span', { class: `badge ${tone(now.status)}` }, `${sign(now.status)} ${words(now.status)}`),
+        now.started === null ? null : h('span', { class: 'faint', title: moment(now.started) }, ` ${age(now.started)}`)),
+      others.length ? h('label', null, 'against', select) : null),
+  ];
+}
+
+/** @param {any} now */
+function alone(now) {
+  return h('p', { class: 'empty' }, `This is the only run of ${name(now.project) || 'its project'}: there is none to compare it with. Run `,
+    h('code', null, 'crackerjack'), ' there again.');
+}
+
+/** @param {any} found @param {any} before @param {any} now */
+function comparison(found, before, now) {
+  const partly = found.unseen.length || found.unseen_tests.length;
+  return [
+    h('ul', { class: 'tiles', 'aria-label': 'In short' },
+      tile('New', found.new.length, found.new_tests.length, 'bad'),
+      tile('Fixed', found.fixed.length, found.fixed_tests.length, 'good'),
+      tile('Remaining', found.remaining.length, found.remaining_tests.length, 'warn'),
+      partly ? tile('Not looked at', found.unseen.length, found.unseen_tests.length, 'quiet') : null),
+    notCompared(found.not_compared, found.base),
+    ...groups(found),
+    h('section', { 'aria-labelledby': 'time-title' }, h('h2', { id: 'time-title' }, 'Time per hook'), times(before, now)),
+  ];
+}
+
+/** @param {string} title @param {number} findings @param {number} tests @param {string} kind */
+function tile(title, findings, tests, kind) {
+  const any = findings + tests > 0;
+  return h('li', { class: `tile ${any ? kind : 'quiet'}`, 'data-tile': title },
+    h('span', { class: 'tile-title' }, title),
+    h('b', null, String(findings + tests)),
+    h('span', { class: 'faint small' }, `${plural(findings, 'finding')}, ${plural(tests, 'test')}`));
+}
+
+/** @param {Record<string, string>} hooks @param {string} base */
+function notCompared(hooks, base) {
+  const names = Object.entries(hooks);
+  if (!names.length) return null;
+  return h('section', { class: 'note', 'aria-label': 'Not compared' },
+    h('p', null, h('b', null, `Not compared: ${plural(names.length, 'hook')} without a result in one of the runs`),
+      h('span', { class: 'faint' }, ` (before is ${base}). Their findings are neither new nor fixed.`)),
+    h('ul', null, names.map(([hook, why]) => h('li', null, h('code', null, hook), ': ', words(why)))));
+}
+
+/** @param {any} found */
+function groups(found) {
+  const now = found.job;
+  const same = !['new', 'fixed', 'remaining', 'unseen', 'new_tests', 'fixed_tests', 'remaining_tests', 'unseen_tests']
+    .some((key) => found[key].length);
+  if (same) {
+    return [h('p', { class: 'empty' }, '✓ Neither run found anything in what both looked at.')];
+  }
+  return [
+    group('New', '✗', 'bad', 'In this run, and not in the other.', true, findingRows(found.new, now), testRows(found.new_tests, now)),
+    group('Fixed', '✓', 'good', 'In the other run, and not in this one.', true,
+      findingRows(found.fixed, found.base), testRows(found.fixed_tests, now)),
+    group('Remaining', '–', 'warn', 'In both.', !found.new.length && !found.fixed.length,
+      findingRows(found.remaining, now), testRows(found.remaining_tests, now)),
+    group('Not looked at', '?', 'quiet', 'In the other run, and maybe still there: this one looked at a part of the files or tests only.',
+      false, findingRows(found.unseen, found.base), testRows(found.unseen_tests, found.base)),
+  ];
+}
+
+/**
+ * @param {string} title
+ * @param {string} mark
+ * @param {string} kind
+ * @param {string} explained
+ * @param {boolean} open
+ * @param {(() => HTMLElement)[]} findings
+ * @param {(() => HTMLElement)[]} tests
+ */
+function group(title, mark, kind, explained, open, findings, tests) {
+  if (!findings.length && !tests.length) return null;
+  const body = h('div', null);
+  const details = /** @type {HTMLDetailsElement} */ (h('details', { class: 'group', open, 'data-group': title },
+    h('summary', null, h('h2', null, h('span', { class: `tone-${kind}`, 'aria-hidden': 'true' }, `${mark} `), title, ' ',
+      h('span', { class: `badge ${kind}` }, String(findings.length + tests.length)))),
+    body));
+  const draw = () => {
+    if (!details.open || body.firstChild) return;
+    fill(body, h('p', { class: 'faint small' }, explained),
+      tests.length ? section(plural(tests.length, 'test'), tests) : null,
+      findings.length ? section(plural(findings.length, 'finding'), findings) : null);
+  };
+  details.addEventListener('toggle', draw);
+  draw();
+  return details;
+}
+
+/** @param {string} title @param {(() => HTMLElement)[]} rows */
+function section(title, rows) {
+  const list = h('ul', { class: 'rows found' });
+  const more = h('button', { onclick: () => draw() }, '');
+  let drawn = 0;
+  function draw() {
+    list.append(...rows.slice(drawn, drawn + AT_ONCE).map((row) => h('li', null, row())));
+    drawn = Math.min(rows.length, drawn + AT_ONCE);
+    more.hidden = drawn === rows.length;
+    more.textContent = `Show ${Math.min(AT_ONCE, rows.length - drawn)} of ${rows.length - drawn} more`;
+  }
+  draw();
+  return h('div', null, h('h3', null, title), list, more);
+}
+
+/** @param {Finding[]} findings @param {string} jobId @returns {(() => HTMLElement)[]} */
+function findingRows(findings, jobId) {
+  return findings.map((one) => () => h('a', {
+    class: 'row', href: link(['job', jobId, 'findings'], { finding: one.fingerprint }),
+  },
+    h('span', { class: 'mono' }, one.line === null ? one.path : `${one.path}:${one.line}`),
+    h('span', { class: 'found-message' }, one.message),
+    h('span', { class: 'faint' }, `${one.hook} ${one.code}`)));
+}
+
+/** @param {Test[]} tests @param {string} jobId @returns {(() => HTMLElement)[]} */
+function testRows(tests, jobId) {
+  return tests.map((one) => () => h('a', { class: 'row', href: link(['job', jobId, 'tests'], { test: one.nodeid }) },
+    h('span', { class: 'mono' }, one.nodeid),
+    h('span', { class: 'found-message' }, one.message.split('\n')[0]),
+    h('span', { class: `tone-${tone(one.outcome)}` }, `${sign(one.outcome)} ${words(one.outcome)}`)));
+}
+
+/** @typedef {{name: string, status: string, duration: number | null, cached: boolean}} Timed */
+
+/** @param {any} before @param {any} now */
+function times(before, now) {
+  const old = byName(before.hooks);
+  const current = byName(now.hooks);
+  const names = [...new Set([...current.keys(), ...old.keys()])];
+  const longest = Math.max(0, ...[...old.values(), ...current.values()].map((hook) => hook.duration || 0));
+  const duration = (/** @type {string} */ hook) => Math.max(old.get(hook)?.duration || 0, current.get(hook)?.duration || 0);
+  names.sort((a, b) => duration(b) - duration(a));
+  if (!longest) return h('p', { class: 'empty' }, 'No hook took any time in either run.');
+  return h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Time per hook' }, h('table', { class: 'times' },
+    h('thead', null, h('tr', null, ['Hook', 'Before and now', 'Before', 'Now', 'Change'].map((title, index) =>
+      h('th', { scope: 'col', class: index > 1 ? 'number' : '' }, title)))),
+    h('tbody', null, names.map((hook) => timeRow(hook, old.get(hook), current.get(hook), longest)))));
+}
+
+/** @param {string} hook @param {Timed | undefined} before @param {Timed | undefined} now @param {number} longest */
+function timeRow(hook, before, now, longest) {
+  return h('tr', null,
+    h('th', { scope: 'row' }, hook),
+    h('td', { class: 'times-bars' },
+      bar((before?.duration || 0) / longest, 'before'), bar((now?.duration || 0) / longest, 'now')),
+    h('td', { class: 'number' }, took(before)), h('td', { class: 'number' }, took(now)),
+    h('td', { class: 'number' }, change(before, now)));
+}
+
+/** @param {Timed[]} hooks @returns {Map<string, Timed>} the last of each name */
+function byName(hooks) {
+  return new Map(hooks.map((hook) => [hook.name, hook]));
+}
+
+/** @param {Timed | undefined} hook */
+function took(hook) {
+  if (!hook) return h('span', { class: 'faint' }, 'not part of it');
+  if (hook.cached) return h('span', { class: 'faint' }, 'known');
+  return hook.duration === null ? h('span', { class: 'faint' }, words(hook.status)) : seconds(hook.duration);
+}
+
+/** @param {Timed | undefined} before @param {Timed | undefined} now */
+function change(before, now) {
+  if (!before?.duration || !now?.duration || before.cached || now.cached) return '';
+  const ratio = now.duration / before.duration;
+  const difference = now.duration - before.duration;
+  if (Math.abs(ratio - 1) < NOTABLE || Math.abs(difference) < 0.05) return h('span', { class: 'faint' }, 'as before');
+  return h('span', { class: difference > 0 ? 'tone-warn' : 'tone-good' },
+    difference > 0 ? `↗ +${seconds(difference)}` : `↘ −${seconds(-difference)}`);
 }
