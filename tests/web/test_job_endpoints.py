@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
@@ -13,23 +11,13 @@ import httpx
 import pytest
 from msgspec.structs import replace
 
-from crackerjack.events import payload
-from crackerjack.events.payload import (
-    CoverageMeasured,
-    EventType,
-    HookEnded,
-    HookStarted,
-    Payload,
-    WorkflowStarted,
-)
+from crackerjack.events.payload import EventType
 from crackerjack.jobs.project_lock import ProjectLock
-from crackerjack.types import HookStatus, JobId
+from crackerjack.types import JobId
+from tests.web.runs import TIDY, UNTIDY, run, run_of_two_tests
 from tests.web.serving import SECONDS, Writer, finding, serving
 
-UNTIDY: Final = "import os\nVALUE = 1   \n"
-TIDY: Final = "VALUE = 1\n"
 SECRET: Final = "ghp_" + "a1" * 18
-TESTING: Final = "run_test_workflow_001"
 
 
 @pytest.fixture
@@ -45,20 +33,6 @@ def client(tmp_path: Path) -> Iterator[httpx.Client]:
     """Of a server that may read and change what is below this test's directory."""
     with serving("--project-root", str(tmp_path)) as server, server.client() as client:
         yield client
-
-
-def run(project: Path, job_id: str = "job123", *arguments: str) -> None:
-    """Run crackerjack there; it may find something."""
-    argv = [sys.executable, "-m", "crackerjack", "run", "--fix", "--job-id", job_id]
-    done = subprocess.run(
-        [*argv, *(arguments or ["--skip-hooks"])],
-        cwd=project,
-        capture_output=True,
-        text=True,
-        timeout=SECONDS,
-        check=False,
-    )
-    assert done.returncode in {0, 1}, done.stderr
 
 
 def changes(client: httpx.Client) -> dict[str, dict[str, Any]]:
@@ -268,44 +242,11 @@ class TestComparison:
 
 
 class TestStatistics:
-    def write(self, writer: Writer, name: str, outcome: str, percent: float) -> None:
-        """A run of two tests, the second of which ends in this way."""
-        job_id = writer.job(name)
-        told: dict[EventType, list[Payload]] = {
-            EventType.WORKFLOW_STARTED: [WorkflowStarted(workflow="test", steps=())],
-            EventType.HOOK_EXECUTION_STARTED: [HookStarted(step_id=TESTING, hook="tests")],
-            EventType.TESTS_COLLECTED: [
-                payload.TestsCollected(step_id=TESTING, hook="tests", count=2)
-            ],
-            EventType.TEST_COMPLETED: [
-                payload.TestCompleted(
-                    step_id=TESTING, hook="tests", nodeid=nodeid, outcome=ended, duration=duration
-                )
-                for nodeid, ended, duration in (("slow", "passed", 2.5), ("chance", outcome, 0.1))
-            ],
-            EventType.COVERAGE_MEASURED: [
-                CoverageMeasured(step_id=TESTING, hook="tests", percent=percent)
-            ],
-            EventType.HOOK_EXECUTION_COMPLETED: [
-                HookEnded(
-                    step_id=TESTING,
-                    hook="tests",
-                    status=HookStatus.PASSED,
-                    success=True,
-                    duration=3.0,
-                )
-            ],
-        }
-        for kind, payloads in told.items():
-            for said in payloads:
-                writer.bus.publish(job_id, kind, said)
-        writer.end(job_id)
-
     def test_slow_and_unsteady_tests_and_coverage(
         self, client: httpx.Client, writer: Writer
     ) -> None:
         for number, outcome in enumerate(("passed", "failed", "skipped", "passed", "passed")):
-            self.write(writer, f"job{number}", outcome, 80.0 + number)
+            run_of_two_tests(writer, f"job{number}", outcome, 80.0 + number)
         answer = client.get("/stats", params={"project": "/project"}).raise_for_status().json()
         (project,) = answer["projects"]
         assert [one["percent"] for one in project["coverage"]] == [84.0, 83.0, 82.0, 81.0, 80.0]
@@ -330,7 +271,7 @@ class TestStatistics:
     def test_without_a_project_no_tests_are_read(
         self, client: httpx.Client, writer: Writer
     ) -> None:
-        self.write(writer, "job123", "passed", 80.0)
+        run_of_two_tests(writer, "job123", "passed", 80.0)
         (project,) = client.get("/stats").json()["projects"]
         assert project["tests"] is None
         assert len(project["coverage"]) == 1

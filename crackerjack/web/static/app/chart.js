@@ -10,9 +10,9 @@ import { h, svg } from './dom.js';
  * @property {string} [kind] `good`, `bad`, `warn` or `quiet`: how its mark looks
  */
 
-const WIDTH = 240;
 const HEIGHT = 56;
 const EDGE = 5;
+const APART = 9; // of two lines, so that the name of each can be read
 
 /**
  * A line over time, the oldest point on the left.
@@ -21,21 +21,27 @@ const EDGE = 5;
  * @param {string} options.title what it shows, in words
  * @param {number} [options.least] where the scale begins; without it, at the lowest value
  * @param {number} [options.most] where the scale ends, unless a value is higher
- * @param {{value: number, name: string}[]} [options.marks] horizontal lines
+ * @param {{value: number, name: string}[]} [options.marks] horizontal lines with their names, the most important first
+ * @param {number} [options.width] of the drawing, which is 56 high
  * @returns {SVGElement}
  */
-export function line(points, { title, least, most, marks = [] }) {
+export function line(points, { title, least, most, marks = [], width = 240 }) {
   const values = [...points.map((point) => point.value), ...marks.map((mark) => mark.value)];
   const low = least ?? Math.min(...values);
   const high = Math.max(most ?? -Infinity, ...values, low + 1e-9);
   const x = (/** @type {number} */ index) =>
-    points.length === 1 ? WIDTH / 2 : EDGE + (WIDTH - 2 * EDGE) * index / (points.length - 1);
+    points.length === 1 ? width / 2 : EDGE + (width - 2 * EDGE) * index / (points.length - 1);
   const y = (/** @type {number} */ value) => HEIGHT - EDGE - (HEIGHT - 2 * EDGE) * (value - low) / (high - low);
   const path = points.map((point, index) => `${index ? 'L' : 'M'}${x(index).toFixed(1)} ${y(point.value).toFixed(1)}`);
-  return svg('svg', { class: 'chart', viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img', 'aria-label': title },
-    ...marks.map((mark) => svg('line', {
-      class: `chart-mark chart-${mark.name}`, x1: 0, x2: WIDTH, y1: y(mark.value).toFixed(1), y2: y(mark.value).toFixed(1),
-    })),
+  return svg('svg', { class: 'chart', viewBox: `0 0 ${width} ${HEIGHT}`, role: 'img', 'aria-label': title },
+    ...marks.flatMap((mark, index) => {
+      const at = y(mark.value);
+      const room = marks.slice(0, index).every((other) => Math.abs(y(other.value) - at) >= APART);
+      return [
+        svg('line', { class: `chart-mark chart-mark-${index}`, x1: 0, x2: width, y1: at.toFixed(1), y2: at.toFixed(1) }),
+        room && svg('text', { class: 'chart-name', x: width, y: (at < 10 ? at + 8 : at - 2).toFixed(1) }, mark.name),
+      ];
+    }),
     svg('path', { class: 'chart-line', d: path.join('') }),
     ...points.map((point, index) => dot(point, x(index), y(point.value))));
 }
@@ -51,14 +57,26 @@ function dot(point, x, y) {
 }
 
 /**
- * Runs as a row of links, the oldest on the left: one can go to each, and each says what it was.
+ * Runs as a row of links, the oldest on the left: one can go to each, and each says what it was. All of them are
+ * one stop of the Tab key; arrows go from run to run.
  * @param {Point[]} points
  * @param {string} title
  */
 export function strip(points, title) {
-  return h('ol', { class: 'strip', 'aria-label': title }, points.map((point) => h('li', null,
-    h('a', { class: `strip-run ${point.kind || 'quiet'}`, href: point.href, title: point.label, 'aria-label': point.label },
-      point.kind === 'good' ? '✓' : point.kind === 'bad' ? '✗' : point.kind === 'warn' ? '!' : '–'))));
+  const links = points.map((point, index) => h('a', {
+    class: `strip-run ${point.kind || 'quiet'}`, href: point.href, title: point.label, 'aria-label': point.label,
+    tabindex: index === points.length - 1 ? 0 : -1,
+  }, point.kind === 'good' ? '✓' : point.kind === 'bad' ? '✗' : point.kind === 'warn' ? '!' : '–'));
+  const move = (/** @type {KeyboardEvent} */ event) => {
+    const from = links.indexOf(/** @type {HTMLElement} */ (event.target));
+    const to = { ArrowLeft: from - 1, ArrowRight: from + 1, Home: 0, End: links.length - 1 }[event.key];
+    if (to === undefined || !links[to]) return;
+    event.preventDefault();
+    links[from].tabIndex = -1;
+    links[to].tabIndex = 0;
+    links[to].focus();
+  };
+  return h('ol', { class: 'strip', 'aria-label': title, onkeydown: move }, links.map((one) => h('li', null, one)));
 }
 
 /**
@@ -67,6 +85,7 @@ export function strip(points, title) {
  * @param {string} [kind]
  */
 export function bar(share, kind = '') {
+  if (share <= 0) return h('span', { class: 'meter', 'aria-hidden': 'true' });
   const filled = h('span', { class: `meter-filled ${kind}` });
   filled.style.width = `${(100 * Math.max(0, Math.min(1, share))).toFixed(2)}%`;
   return h('span', { class: 'meter', 'aria-hidden': 'true' }, filled);

@@ -61,7 +61,13 @@ export function open(main, place) {
       if (closing.signal.aborted || mine !== asked) return;
       fill(box);
       if (/** @type {any} */ (error).status === 409) {
-        fill(problem, h('p', { class: 'empty' }, `${/** @type {Error} */ (error).message}. Choose another run above.`));
+        const select = head.querySelector('select');
+        if (!base && select) {
+          select.prepend(h('option', { value: '', disabled: true }, 'choose a run'));
+          select.value = '';
+        }
+        fill(problem, h('p', { class: 'empty' }, base ? `${/** @type {Error} */ (error).message}. Choose another run above.`
+          : 'No finished run came before this one. Choose a run above to compare it with.'));
       } else tellProblem(problem, error);
     } finally {
       if (mine === asked) box.removeAttribute('aria-busy');
@@ -233,13 +239,16 @@ function times(before, now) {
   const old = byName(before.hooks);
   const current = byName(now.hooks);
   const names = [...new Set([...current.keys(), ...old.keys()])];
-  const longest = Math.max(0, ...[...old.values(), ...current.values()].map((hook) => hook.duration || 0));
-  const duration = (/** @type {string} */ hook) => Math.max(old.get(hook)?.duration || 0, current.get(hook)?.duration || 0);
+  const longest = Math.max(0, ...[...old.values(), ...current.values()].map(spent));
+  const duration = (/** @type {string} */ hook) => Math.max(spent(old.get(hook)), spent(current.get(hook)));
   names.sort((a, b) => duration(b) - duration(a));
   if (!longest) return h('p', { class: 'empty' }, 'No hook took any time in either run.');
-  return h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Time per hook' }, h('table', { class: 'times' },
-    h('thead', null, h('tr', null, ['Hook', 'Before and now', 'Before', 'Now', 'Change'].map((title, index) =>
-      h('th', { scope: 'col', class: index > 1 ? 'number' : '' }, title)))),
+  return h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Times, side by side' }, h('table', { class: 'times' },
+    h('thead', null, h('tr', null, 
+      h('th', { scope: 'col' }, 'Hook'), h('th', { scope: 'col', class: 'times-bars' }, h('span', { class: 'sr-only' }, 'Before and now')),
+      h('th', { scope: 'col', class: 'number' }, h('span', { class: 'swatch before', 'aria-hidden': 'true' }), 'Before'),
+      h('th', { scope: 'col', class: 'number' }, h('span', { class: 'swatch now', 'aria-hidden': 'true' }), 'Now'),
+      h('th', { scope: 'col', class: 'number' }, 'Change'))),
     h('tbody', null, names.map((hook) => timeRow(hook, old.get(hook), current.get(hook), longest)))));
 }
 
@@ -248,7 +257,7 @@ function timeRow(hook, before, now, longest) {
   return h('tr', null,
     h('th', { scope: 'row' }, hook),
     h('td', { class: 'times-bars' },
-      bar((before?.duration || 0) / longest, 'before'), bar((now?.duration || 0) / longest, 'now')),
+      bar(spent(before) / longest, 'before'), bar(spent(now) / longest, 'now')),
     h('td', { class: 'number' }, took(before)), h('td', { class: 'number' }, took(now)),
     h('td', { class: 'number' }, change(before, now)));
 }
@@ -258,18 +267,26 @@ function byName(hooks) {
   return new Map(hooks.map((hook) => [hook.name, hook]));
 }
 
+const RAN = ['passed', 'fixed', 'failed', 'timed_out', 'stopped'];
+
+/** Seconds that say something. @param {Timed | undefined} hook */
+function spent(hook) {
+  return hook && !hook.cached && RAN.includes(hook.status) ? hook.duration || 0 : 0;
+}
+
 /** @param {Timed | undefined} hook */
 function took(hook) {
   if (!hook) return h('span', { class: 'faint' }, 'not part of it');
   if (hook.cached) return h('span', { class: 'faint' }, 'known');
-  return hook.duration === null ? h('span', { class: 'faint' }, words(hook.status)) : seconds(hook.duration);
+  if (hook.duration === null || !RAN.includes(hook.status)) return h('span', { class: 'faint' }, words(hook.status));
+  return seconds(hook.duration);
 }
 
 /** @param {Timed | undefined} before @param {Timed | undefined} now */
 function change(before, now) {
-  if (!before?.duration || !now?.duration || before.cached || now.cached) return '';
-  const ratio = now.duration / before.duration;
-  const difference = now.duration - before.duration;
+  if (!spent(before) || !spent(now)) return '';
+  const ratio = spent(now) / spent(before);
+  const difference = spent(now) - spent(before);
   if (Math.abs(ratio - 1) < NOTABLE || Math.abs(difference) < 0.05) return h('span', { class: 'faint' }, 'as before');
   return h('span', { class: difference > 0 ? 'tone-warn' : 'tone-good' },
     difference > 0 ? `↗ +${seconds(difference)}` : `↘ −${seconds(-difference)}`);

@@ -8,6 +8,7 @@ import { tellProblem } from './main.js';
 import { here, link, refine } from './router.js';
 
 const SLOWER = 1.25; // of the trend: less is noise
+const FEW = 5; // slow tests that are always shown; others only if they are slow
 const LOOK_BACKS = ['20', '100', '500'];
 
 /**
@@ -134,7 +135,7 @@ function isPhase(step) {
 
 /** @param {string} action */
 function called(action) {
-  return action === 'run_code_cleaning' ? 'cleaning' : action === 'run_test_workflow' ? 'tests' : action;
+  return action === 'run_code_cleaning' ? 'cleaning' : action === 'run_test_workflow' ? 'testing' : action;
 }
 
 /** @param {Figures} figures */
@@ -158,7 +159,7 @@ function card(figures) {
       ? line(points, {
         title: `Duration of ${title} in its last ${points.length} timed runs, from ${seconds(points[0].value)} to `
           + `${seconds(points[points.length - 1].value)}`,
-        least: 0, marks: [...p50, ...p95],
+        least: 0, marks: [...p95, ...p50],
       })
       : h('p', { class: 'faint small' }, points.length ? 'One timed run: a second makes a line.' : 'Never timed: its results were known from earlier runs.'),
     strip(oldest.map((one) => ({ value: 0, label: labelOf(one), kind: kindOf(one), href: link(['job', one.job_id]) })),
@@ -194,7 +195,7 @@ function timeSection(found) {
   const sum = all.reduce((total, one) => total + Number(one.p50), 0);
   return h('section', { 'aria-labelledby': 'time-title' },
     h('h2', { id: 'time-title' }, 'Where the time goes'),
-    h('p', { class: 'faint small' }, 'Median of each, when it was not known from an earlier run. Some run side by side, so that the whole is less than their sum.'),
+    h('p', { class: 'faint small' }, 'Median of each, when it was not known from an earlier run. Some run side by side, so that the whole is less than their sum, of which the shares are.'),
     h('ul', { class: 'bars' }, all.map((one) => h('li', null,
       h('span', { class: 'bars-name' }, called(one.name)), bar(Number(one.p50) / most),
       h('span', { class: 'number' }, seconds(one.p50)),
@@ -209,6 +210,7 @@ function testSection(tests) {
       'No run had tests. ', h('code', null, 'crackerjack run -t'), ' runs them too.'));
   }
   const most = tests.slowest.length ? tests.slowest[0].median : 0;
+  const slow = tests.slowest.filter((/** @type {any} */ one, /** @type {number} */ index) => index < FEW || one.median > most / 50);
   return h('section', { 'aria-labelledby': 'tests-title' }, head,
     tests.complete ? null : h('p', { class: 'faint' }, 'Some runs have more tests than are looked at here.'),
     h('h3', null, 'Unsteady'),
@@ -221,9 +223,14 @@ function testSection(tests) {
         h('span', { class: `badge ${tone(one.last_outcome)}` }, `${sign(one.last_outcome)} ${one.last_outcome}`)]))
       : h('p', { class: 'tone-good' }, '✓ None: every test had the same outcome in all of them.'),
     h('h3', null, 'Slowest'),
-    most ? h('ul', { class: 'bars' }, tests.slowest.map((/** @type {any} */ one) => h('li', null,
-      h('code', { class: 'bars-name' }, one.nodeid), bar(one.median / most), h('span', { class: 'number' }, seconds(one.median)),
+    most ? h('ul', { class: 'bars' }, slow.map((/** @type {any} */ one) => h('li', null,
+      h('code', { class: 'bars-name' }, one.nodeid), bar(one.median / most), h('span', { class: 'number' }, brief(one.median)),
       h('span', { class: 'number faint' }, plural(one.runs, 'run'))))) : h('p', { class: 'faint' }, 'No test took any time.'));
+}
+
+/** A short time. @param {number} value seconds */
+function brief(value) {
+  return value < 0.095 ? `${Math.max(1, Math.round(1000 * value))} ms` : seconds(value);
 }
 
 /** @param {any[]} samples newest first */
@@ -242,15 +249,21 @@ function coverageSection(samples) {
   }));
   const change = now.percent - oldest[0].percent;
   return h('section', { 'aria-labelledby': 'coverage-title' }, head,
-    h('div', { class: 'card' },
+    h('div', { class: 'card coverage' },
       h('p', { class: 'facts' }, h('span', null, h('b', null, `${now.percent.toFixed(1)} %`), ' now'),
         samples.length > 1 ? h('span', { class: change < -0.05 ? 'tone-bad' : change > 0.05 ? 'tone-good' : '' },
           `${change > 0 ? '+' : ''}${change.toFixed(1)} points in ${plural(samples.length, 'run')}`) : null,
         h('a', { href: link(['job', now.job_id]) }, 'the newest')),
       samples.length > 1 ? line(points, {
         title: `Coverage from ${oldest[0].percent.toFixed(1)} to ${now.percent.toFixed(1)} percent`,
+        width: 480, marks: ends(samples.map((one) => one.percent)),
       }) : null,
       points.some((one) => one.kind === 'warn') ? h('p', { class: 'faint small' }, 'Hollow points: tests failed or did not run, so that it says less.') : null));
+}
+
+/** The best and the worst, as lines. @param {number[]} values */
+function ends(values) {
+  return [Math.max(...values), Math.min(...values)].map((value) => ({ value, name: `${value.toFixed(1)} %` }));
 }
 
 /** @param {string[]} titles @param {(Node | string)[][]} rows */

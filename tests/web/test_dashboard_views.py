@@ -1,0 +1,215 @@
+"""The pages that look back, in a real browser: what a job changed, one run against another, the history."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+
+import pytest
+
+from tests.web.browser import Tab, chromium
+from tests.web.runs import TIDY, UNTIDY, run, run_of_two_tests
+from tests.web.serving import Served, Writer, serving
+
+EVIL: Final = "<img src=x onerror=window.harmed=1>"
+_UNTIL: Final = """new Promise((done) => {
+  const look = () => {
+    const found = (%s);
+    if (!found) return;
+    observer.disconnect();
+    done(found);
+  };
+  const observer = new MutationObserver(look);
+  observer.observe(document, { subtree: true, childList: true, attributes: true, characterData: true });
+  look();
+})"""
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "module.py").write_text(UNTIDY)
+    return project
+
+
+class Page:
+    """The dashboard in a browser."""
+
+    def __init__(self, tab: Tab, server: Served) -> None:
+        self.tab = tab
+        self._server = server
+
+    def open(self, place: str) -> None:
+        """Go to a place of it."""
+        self.tab.open("about:blank")
+        self.tab.open(f"{self._server.http}/#{place}")
+
+    def until(self, expression: str) -> Any:
+        """The value of the expression once it has a true one."""
+        return self.tab.evaluate(_UNTIL % expression)
+
+    def text_of(self, selector: str) -> str:
+        """What an element says, once there is one."""
+        return str(self.until(f"document.querySelector({json.dumps(selector)})?.innerText"))
+
+    def texts(self, selector: str) -> list[str]:
+        """What all of them say now."""
+        every = f"[...document.querySelectorAll({json.dumps(selector)})]"
+        found: list[str] = self.tab.evaluate(f"{every}.map((one) => one.innerText)")
+        return found
+
+    def press(self, label: str) -> None:
+        """Press the button that says this, once there is one."""
+        buttons = "[...document.querySelectorAll('button')]"
+        self.until(
+            f"{buttons}.filter((one) => one.textContent === {json.dumps(label)})"
+            ".map((one) => { one.click(); return true; })[0]"
+        )
+
+
+@contextmanager
+def dashboard(tmp_path: Path, root: Path | None = None) -> Iterator[Page]:
+    """The page of a server for projects below the root; at the end, nobody has complained."""
+    with (
+        serving("--project-root", str(root or tmp_path)) as server,
+        chromium(tmp_path) as tab,
+    ):
+        page = Page(tab, server)
+        yield page
+        assert tab.console() == []
+        refused = re.compile("status of (403|409) ")  # which the page explains
+        assert [one for one in tab.complaints() if not refused.search(one)] == []
+
+
+class TestChanges:
+    def test_the_diff_and_its_undoing(self, project: Path, tmp_path: Path) -> None:
+        run(project)
+        with dashboard(tmp_path) as page:
+            page.open("/job/job123/changes")
+            assert page.text_of("[data-count=changes]") == "1 file"
+            rows = [row.split("\t") for row in page.texts(".diff tr")]
+            assert [[cell.strip() for cell in row] for row in rows] == [
+                ["@@ -1,2 +1 @@"],
+                ["1", "", "\N{MINUS SIGN}", "import os"],
+                ["2", "", "\N{MINUS SIGN}", "VALUE = 1···"],
+                ["", "1", "+", "VALUE = 1"],
+            ]
+            page.press("Undo these changes")
+            assert "Put back 1 file" in page.text_of("dialog[open]")
+            page.press("Leave them")
+            page.until("!document.querySelector('dialog')")
+            assert (project / "module.py").read_text() == TIDY
+            page.press("Undo these changes")
+            page.press("Put back 1 file")
+            assert "✓ put back" in page.text_of(".undone li")
+            page.until(
+                "document.querySelector('.change .badge')?.textContent === 'as before the job'"
+            )
+            assert (project / "module.py").read_text() == UNTIDY
+            assert "Undo these changes" not in page.texts("button")
+
+    def test_what_files_hold_stays_text(self, project: Path, tmp_path: Path) -> None:
+        (project / "module.py").write_text(f'import os\nVALUE = "{EVIL}"   \n')
+        run(project)
+        with dashboard(tmp_path) as page:
+            page.open("/job/job123/changes")
+            assert EVIL in page.text_of(".diff")
+            assert page.tab.evaluate("[window.harmed, document.querySelector('img')]") == [
+                None,
+                None,
+            ]
+
+    def test_a_job_that_changed_nothing(self, project: Path, tmp_path: Path) -> None:
+        (project / "module.py").write_text(TIDY)
+        run(project)
+        with dashboard(tmp_path) as page:
+            page.open("/job/job123/changes")
+            assert "changed no file" in page.text_of(".empty")
+
+    def test_of_a_project_outside_the_roots_it_says_what_to_do(
+        self, project: Path, tmp_path: Path
+    ) -> None:
+        run(project)
+        (elsewhere := tmp_path / "elsewhere").mkdir()
+        with dashboard(tmp_path, elsewhere) as page:
+            page.open("/job/job123/changes")
+            assert "--project-root" in page.text_of(".problem")
+
+
+class TestComparison:
+    def test_any_two_runs(self, project: Path, tmp_path: Path) -> None:
+        for job_id, names in (("one", "ab"), ("two", "bc"), ("three", "bcd")):
+            (project / "module.py").write_text("".join(f"print({name})\n" for name in names))
+            run(project, job_id, "--hook", "ruff-check")
+        with dashboard(tmp_path) as page:
+            page.open("/compare/three")  # with the run before
+            assert page.text_of("[data-tile=New] b") == "1"
+            assert page.texts("[data-group=New] .found-message") == ["Undefined name `d`"]
+            assert page.tab.evaluate("document.querySelector('select').value") == "two"
+            page.tab.evaluate(
+                "const select = document.querySelector('select'); select.value = 'one';"
+                " select.dispatchEvent(new Event('change'))"
+            )
+            page.until("document.querySelector('[data-tile=New] b')?.textContent === '2'")
+            assert page.texts("[data-group=Fixed] .found-message") == ["Undefined name `a`"]
+            assert page.texts(".tile b") == ["2", "1", "1"]
+            assert page.tab.evaluate("location.hash") == "#/compare/three?base=one"
+            assert "ruff-check" in page.texts(".times tbody th")
+
+    def test_a_hook_that_did_not_run_is_not_compared(self, project: Path, tmp_path: Path) -> None:
+        run(project, "one", "--hook", "ruff-check", "--hook", "file-checks")
+        run(project, "two", "--hook", "file-checks")
+        with dashboard(tmp_path) as page:
+            page.open("/compare/two?base=one")
+            assert "ruff-check: " in page.text_of(".note li")
+
+    def test_the_first_run_says_so(self, project: Path, tmp_path: Path) -> None:
+        run(project, "one")
+        with dashboard(tmp_path) as page:
+            page.open("/compare/one")
+            assert "only run of project" in page.text_of(".empty")
+            run(project, "two")
+            page.open("/compare/one")
+            assert "No finished run came before" in page.text_of(".empty")
+            assert page.texts("select option:checked") == ["choose a run"]
+
+
+class TestHistory:
+    def test_tests_coverage_and_runs(self, writer: Writer, tmp_path: Path) -> None:
+        for number, outcome in enumerate(("passed", "failed", "passed")):
+            run_of_two_tests(writer, f"job{number}", outcome, 80.0 + number)
+        with dashboard(tmp_path) as page:
+            page.open(f"/history?project={quote('/project')}")
+            assert page.text_of("#tests-title ~ .scroll tbody code") == "chance"
+            assert (
+                page.texts("#tests-title ~ .scroll tbody .badge")[0]
+                == "2 \N{MULTIPLICATION SIGN}, likely flaky"
+            )
+            assert page.texts("#tests-title ~ .bars .bars-name") == ["slow", "chance"]
+            assert "82.0 % now" in page.text_of(".coverage")
+            assert "+2.0 points in 3 runs" in page.text_of(".coverage")
+            assert len(page.texts(".card .strip")) == 2
+
+    def test_arrows_go_from_run_to_run(self, writer: Writer, tmp_path: Path) -> None:
+        for number in range(3):
+            run_of_two_tests(writer, f"job{number}", "passed", 80.0)
+        with dashboard(tmp_path) as page:
+            page.open("/history")  # of the newest job's project
+            strip = "document.querySelector('.strip')"
+            page.until(f"{strip}?.querySelector('a[tabindex=\"0\"]')?.focus() ?? {strip}")
+            for key in ("ArrowLeft", "ArrowLeft", "ArrowLeft"):
+                page.tab.call("Input.dispatchKeyEvent", type="keyDown", key=key)
+            assert page.tab.evaluate("document.activeElement.getAttribute('href')") == "#/job/job0"
+            stops = page.tab.evaluate(f"{strip}.querySelectorAll('a[tabindex=\"0\"]').length")
+            assert stops == 1
+
+    def test_without_a_job_it_says_what_to_do(self, tmp_path: Path) -> None:
+        with dashboard(tmp_path) as page:
+            page.open("/history")
+            assert "Run crackerjack" in page.text_of(".empty")
