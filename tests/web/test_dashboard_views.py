@@ -194,7 +194,7 @@ class TestHistory:
             assert page.texts("#tests-title ~ .bars .bars-name") == ["slow", "chance"]
             assert "82.0 % now" in page.text_of(".coverage")
             assert "+2.0 points in 3 runs" in page.text_of(".coverage")
-            assert len(page.texts(".card .strip")) == 2
+            assert len(page.texts(".trend-card .strip")) == 2
 
     def test_arrows_go_from_run_to_run(self, writer: Writer, tmp_path: Path) -> None:
         for number in range(3):

@@ -119,10 +119,10 @@ function historyOf(found) {
     h('p', { class: 'facts' }, h('span', null, h('code', null, found.project)),
       h('span', null, h('b', null, String(found.jobs)), ` ended ${found.jobs === 1 ? 'run' : 'runs'}`)),
     h('section', { 'aria-labelledby': 'runs-title' }, h('h2', { id: 'runs-title' }, 'Whole runs'),
-      h('div', { class: 'cards' }, whole.map(card))),
+      h('div', { class: 'trend-cards' }, whole.map(card))),
     timeSection(found),
     h('section', { 'aria-labelledby': 'hooks-title' }, h('h2', { id: 'hooks-title' }, 'Hooks'),
-      h('div', { class: 'cards' }, [...found.hooks, ...found.steps.filter(isPhase)].map(card))),
+      h('div', { class: 'trend-cards' }, [...found.hooks, ...found.steps.filter(isPhase)].map(card))),
     testSection(found.tests),
     coverageSection(found.coverage),
   ];
@@ -147,7 +147,7 @@ function card(figures) {
   const rate = figures.pass_rate === null ? null : Math.round(100 * figures.pass_rate);
   const p50 = figures.p50 === null ? [] : [{ value: figures.p50, name: 'p50' }];
   const p95 = figures.p95 === null ? [] : [{ value: figures.p95, name: 'p95' }];
-  return h('article', { class: 'card' },
+  return h('article', { class: 'trend-card' },
     h('h3', null, title, ' ', trend(figures.trend)),
     h('p', { class: 'facts' },
       h('span', { class: rate === null ? '' : rate === 100 ? 'tone-good' : rate < 50 ? 'tone-bad' : 'tone-warn' },
@@ -249,7 +249,7 @@ function coverageSection(samples) {
   }));
   const change = now.percent - oldest[0].percent;
   return h('section', { 'aria-labelledby': 'coverage-title' }, head,
-    h('div', { class: 'card coverage' },
+    h('div', { class: 'trend-card coverage' },
       h('p', { class: 'facts' }, h('span', null, h('b', null, `${now.percent.toFixed(1)} %`), ' now'),
         samples.length > 1 ? h('span', { class: change < -0.05 ? 'tone-bad' : change > 0.05 ? 'tone-good' : '' },
           `${change > 0 ? '+' : ''}${change.toFixed(1)} points in ${plural(samples.length, 'run')}`) : null,

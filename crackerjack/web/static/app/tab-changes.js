@@ -70,7 +70,7 @@ export function open(box, { job, signal }) {
     let drawn = 0;
     fill(list,
       h('div', { class: 'bar' },
-        h('span', null, h('b', { 'data-count': 'changes' }, plural(files.length, 'file')), ' changed ', counts(added, removed)),
+        h('span', null, h('b', { 'data-count': 'changes' }, plural(files.length, 'file')), ' changed ', added + removed ? counts(added, removed) : null),
         job.finished && undoable
           ? h('button', { class: 'spread', onclick: () => confirm(undoable, files.length, undo) }, 'Undo these changes')
           : null),
