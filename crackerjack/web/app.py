@@ -91,10 +91,7 @@ def create_websocket_app(
     app = _Application(
         routes=[*routes.routes(), *review.routes(), *StatusRoutes(log, metrics).routes()],
         lifespan=lifespan,
-        middleware=[
-            Middleware(Guard, admission=admission, on_refusal=metrics.refused),
-            Middleware(GZipMiddleware, minimum_size=_WORTH_COMPRESSING, compresslevel=1),
-        ],
+        middleware=_middleware(admission, metrics),
         exception_handlers={HTTPException: _problem},
     )
     app.router.routes.append(Route("/mcp", agents or _NoAgents()))
@@ -108,6 +105,13 @@ def create_websocket_app(
         register_websocket_routes(app, handler)
         _measure(bridge, metrics)
     return app
+
+
+def _middleware(admission: Admission, metrics: Metrics) -> list[Middleware]:
+    return [
+        Middleware(Guard, admission=admission, on_refusal=metrics.refused),
+        Middleware(GZipMiddleware, minimum_size=_WORTH_COMPRESSING, compresslevel=1),
+    ]
 
 
 def _measure(bridge: EventBusWebSocketBridge, metrics: Metrics) -> None:
