@@ -1,0 +1,59 @@
+// The first findings of a job, for those who only look in.
+
+import { get } from './api.js';
+
+export const SHOWN = 5;
+const PAGE = 24; // events
+const PAGES = 8; // before it is given up: what hooks that were run again had found may come first
+
+/** The first findings that stand, of a job as it goes on. */
+export class FirstFindings {
+  /** @param {import('./model.js').Job} job @param {AbortSignal} signal @param {() => void} changed */
+  constructor(job, signal, changed) {
+    this.job = job;
+    this.signal = signal;
+    this.changed = changed;
+    /** @type {any[]} */
+    this.all = [];
+    this.seq = 0;
+    /** @type {import('./model.js').JobEvent[] | null} */
+    this.early = [];
+  }
+
+  /** Ask the server for what there was before: a page or two, and not 20,000 findings for five. */
+  async load() {
+    for (let pages = 0; this.job.data.counts.findings && pages < PAGES && this.all.length < SHOWN; pages += 1) {
+      const query = new URLSearchParams({ since: String(this.seq), limit: String(PAGE), types: 'diagnostic_found,hook_execution_started' });
+      const page = await get(`/jobs/${encodeURIComponent(this.job.id)}/events?${query}`, this.signal);
+      page.events.forEach((/** @type {any} */ event) => this.take(event));
+      this.seq = page.next;
+      if (this.seq >= page.head) break;
+    }
+    for (const event of this.early || []) this.take(event);
+    this.early = null;
+    this.changed();
+  }
+
+  /** @param {import('./model.js').JobEvent} event */
+  apply(event) {
+    if (this.early) this.early.push(event);
+    else if (this.take(event)) this.changed();
+  }
+
+  /**
+   * @param {import('./model.js').JobEvent} event
+   * @returns {boolean} whether it changed anything
+   */
+  take({ seq, event_type: type, data }) {
+    if (seq <= this.seq) return false;
+    this.seq = seq;
+    if (type === 'hook_execution_started') {
+      const before = this.all.length;
+      this.all = this.all.filter((one) => one.hook !== data.hook);
+      return before !== this.all.length;
+    }
+    if (type !== 'diagnostic_found' || data.severity === 'note' || this.all.length >= 10 * SHOWN) return false;
+    this.all.push(data);
+    return true;
+  }
+}
