@@ -12,7 +12,7 @@ from typing import Any, Final
 from crackerjack.events.event import WorkflowEvent
 from crackerjack.events.payload import DiagnosticFound, FileFixed, TestCompleted
 from crackerjack.jobs.changes import CHANGES, NO_CHANGE
-from crackerjack.jobs.states import FAILING, JobState
+from crackerjack.jobs.states import FAILING, OUTCOMES, SEVERITIES, JobState
 from crackerjack.types import JobId, JobStatus
 
 _FAILING_ON_THE_WIRE: Final = 20  # a snapshot stays small; the rest is in the events
@@ -81,8 +81,7 @@ class JobSnapshot(JobState, kw_only=True):
 
     def counts(self) -> dict[str, Any]:
         """How many findings of which severity, fixed files, and tests of which outcome."""
-        severities = {"error": 0, "warning": 0, "note": 0}
-        outcomes = dict.fromkeys(("passed", "failed", "error", "skipped", "xfailed", "xpassed"), 0)
+        severities, outcomes = dict.fromkeys(SEVERITIES, 0), dict.fromkeys(OUTCOMES, 0)
         hooks = self.hooks.values()
         for hook in hooks:
             _add(severities, hook.severities)
@@ -134,9 +133,14 @@ class JobSnapshot(JobState, kw_only=True):
             "message": self.message[:_MESSAGE_LIMIT],
             "current_stage": self.current_stage,
             "overall_progress": self.overall_progress,
+            "expected": self.expected,
             "remaining": self.remaining(now),
             "steps": [step.to_data() for step in self.steps.values()],
-            "hooks": [hook.to_data() for hook in self.hooks.values()],
+            "hooks": [hook.to_data(phase=not key[1]) for key, hook in self.hooks.items()],
+            "reruns": [
+                {"step": step_id, "hook": name, "repeats": repeated}
+                for (step_id, name), (repeated, _) in self.goes_on.items()
+            ],
             "counts": self.counts(),
             "failing_tests": failing,
             "coverage": None if self.coverage is None else self.coverage.percent,

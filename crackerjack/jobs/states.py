@@ -18,6 +18,8 @@ STOPPED: Final = "stopped"
 """It ran when the job ended: it was interrupted, or its runner is lost."""
 
 _REASON_LIMIT: Final = 500  # characters of a reason on the wire: a snapshot stays small
+SEVERITIES: Final = ("error", "warning", "note")
+OUTCOMES: Final = ("passed", "failed", "error", "skipped", "xfailed", "xpassed")
 FAILING: Final = frozenset({"failed", "error"})
 """The outcomes of a test that did not pass."""
 
@@ -81,6 +83,7 @@ class StepState(msgspec.Struct, kw_only=True):
             "started": self.started,
             "duration": self.duration,
             "reason": self.reason[:_REASON_LIMIT],
+            "done": self.done,
         }
 
 
@@ -179,8 +182,11 @@ class HookState(msgspec.Struct, kw_only=True):
             return None
         return max(0.0, self.expected - (now - self.started))
 
-    def to_data(self) -> dict[str, Any]:
-        """The hook on the wire: counts, no diagnostics."""
+    def to_data(self, *, phase: bool) -> dict[str, Any]:
+        """The hook on the wire: counts, no diagnostics. `phase`: it stands for a whole phase.
+
+        With these a client can take in the next event as we do.
+        """
         return {
             "name": self.name,
             "step": self.step_id,
@@ -193,6 +199,13 @@ class HookState(msgspec.Struct, kw_only=True):
             "cached": self.cached,
             "reason": self.reason[:_REASON_LIMIT],
             "attempt": self.attempt,
+            "phase": phase,
+            **{f"{severity}s": self.severities.get(severity, 0) for severity in SEVERITIES},
+            "tests": {
+                "collected": self.collected,
+                "deselected": self.deselected,
+                **{outcome: self.outcomes.get(outcome, 0) for outcome in OUTCOMES},
+            },
         }
 
 

@@ -208,9 +208,11 @@ def _snapshot_data() -> Schema:
         message=_SHORT,
         current_stage=string(),
         overall_progress=whole(maximum=100),
+        expected=maybe(SECONDS),
         remaining=maybe(SECONDS),
         steps=array(_step()),
         hooks=array(_hook()),
+        reruns=array(record(step=_STEP_ID, hook=string(), repeats=_STEP_ID)),
         counts=_counts(),
         failing_tests=array(failing, maxItems=20),
         coverage=maybe(number(minimum=0, maximum=100)),
@@ -231,6 +233,7 @@ def _step() -> Schema:
         started=maybe(TIME),
         duration=maybe(SECONDS),
         reason=_SHORT,
+        done=number(minimum=0, maximum=1),
     )
 
 
@@ -247,12 +250,21 @@ def _hook() -> Schema:
         cached={"type": "boolean"},
         reason=_SHORT,
         attempt=whole(1),
+        phase={"type": "boolean"},
+        **_severities(),
+        tests=_tests(),
     )
 
 
 def _counts() -> Schema:
-    tests = record(
+    return record(findings=whole(), **_severities(), fixed=whole(), tests=_tests())
+
+
+def _severities() -> dict[str, Schema]:
+    return {f"{severity}s": whole() for severity in _SEVERITIES}
+
+
+def _tests() -> Schema:
+    return record(
         collected=maybe(whole()), deselected=whole(), **{outcome: whole() for outcome in _OUTCOMES}
     )
-    severities = {f"{severity}s": whole() for severity in _SEVERITIES}
-    return record(findings=whole(), **severities, fixed=whole(), tests=tests)
