@@ -67,6 +67,10 @@ class Tab:
         """Do something in this tab."""
         return self._devtools.call(method, session=self._session, **parameters)
 
+    def another(self) -> Tab:
+        """A further one of the same browser, in a window of its own: hidden tabs draw nothing."""
+        return self._devtools.tab(window=True)
+
     def open(self, url: str) -> None:
         """Go to a page, and wait until it is loaded."""
         began = self._devtools.count(self._is_loaded)
@@ -124,9 +128,9 @@ class DevTools:
         self._connection = connection
         self._calls = 0
 
-    def tab(self) -> Tab:
-        """Open an empty tab."""
-        target = self.call("Target.createTarget", url="about:blank")
+    def tab(self, *, window: bool = False) -> Tab:
+        """Open an empty tab; `window`: in a window of its own, which gets no keys."""
+        target = self.call("Target.createTarget", url="about:blank", newWindow=window)
         attached = self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
         return Tab(self, attached["sessionId"])
 

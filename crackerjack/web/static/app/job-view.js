@@ -1,6 +1,6 @@
 // One job: its head, which is always there, and a tab for each way of looking at it.
 
-import { get, post } from './api.js';
+import { get, post, Refused } from './api.js';
 import { fill, h, onceAFrame } from './dom.js';
 import { age, moment, name, plural, seconds, sign, tone, words } from './format.js';
 import { follow } from './live.js';
@@ -15,6 +15,8 @@ import { link } from './router.js';
  * @property {import('./router.js').Place} place
  * @property {AbortSignal} signal of when it is closed
  */
+
+const RETRY = 2000; // milliseconds until a server that does not answer is asked again
 
 /** @type {Record<string, {title: string, load: () => Promise<{open: (box: HTMLElement, context: Context) => import('./main.js').View}>}>} */
 const TABS = {
@@ -33,11 +35,11 @@ const TABS = {
 export function open(main, place) {
   const jobId = place.parts[1] || '';
   const closing = new AbortController();
-  const head = h('div', null);
+  const head = newHead(jobId, () => problem);
   const problem = h('div', null);
   const tabs = h('nav', { class: 'tabs', 'aria-label': 'About this job' });
   const box = h('div', null);
-  fill(main, head, problem, tabs, box);
+  fill(main, head.element, problem, tabs, box);
 
   /** @type {Job | null} */
   let job = null;
@@ -47,9 +49,11 @@ export function open(main, place) {
   let at = place;
   let stop = () => {};
   let opening = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let trying;
 
   const drawHead = onceAFrame(() => {
-    if (job && !closing.signal.aborted) fill(head, ...headOf(job, problem));
+    if (job && !closing.signal.aborted) head.draw(job);
   });
 
   async function showTab() {
@@ -69,7 +73,14 @@ export function open(main, place) {
       fill(box, h('p', { class: 'empty' }, 'There is nothing here.'));
       return;
     }
-    const module = await known.load();
+    let module;
+    try {
+      module = await known.load();
+    } catch {
+      if (mine === opening) fill(box, h('p', { class: 'problem', role: 'alert' }, 'This tab could not be loaded: the server does not answer. Choose it again.'));
+      shown = '-';
+      return;
+    }
     if (mine !== opening || closing.signal.aborted) return;
     fill(box);
     tab = module.open(box, { job, place: at, signal: closing.signal });
@@ -78,9 +89,12 @@ export function open(main, place) {
   async function load() {
     try {
       const message = await get(`/jobs/${encodeURIComponent(jobId)}`, closing.signal);
+      fill(problem);
       job = new Job(message);
     } catch (error) {
-      if (!closing.signal.aborted) tellProblem(problem, error);
+      if (closing.signal.aborted) return;
+      tellProblem(problem, error);
+      if (error instanceof Refused && error.status === 0) trying = setTimeout(load, RETRY);
       return;
     }
     const now = job;
@@ -93,8 +107,8 @@ export function open(main, place) {
     if (now.finished) return;
     stop = follow(`job/${jobId}`, now.seq, (events) => events.forEach((event) => now.apply(event)), tellConnection,
       (error) => {
-        if (error) tellProblem(problem, error);
         tellConnection(null);
+        if (error) tellProblem(problem, error);
       });
   }
 
@@ -113,6 +127,7 @@ export function open(main, place) {
     close() {
       closing.abort();
       clearInterval(ticking);
+      clearTimeout(trying);
       tab?.close();
       stop();
       document.title = 'crackerjack';
@@ -121,42 +136,67 @@ export function open(main, place) {
 }
 
 /**
- * @param {Job} job
- * @param {HTMLElement} problem
+ * The head of a job. Its controls stay the same elements: what is focused must not go away under one's hands.
+ * @param {string} jobId
+ * @param {() => HTMLElement} problem where it is told what went wrong
  */
-function headOf(job, problem) {
+function newHead(jobId, problem) {
+  const title = h('h1', null, h('span', { class: 'faint' }, jobId));
+  const status = h('div', { class: 'facts', role: 'status' });
+  const facts = h('div', { class: 'facts' });
+  const progress = h('progress', { max: 100, value: 0, 'aria-label': 'Progress' });
+  const cancel = /** @type {HTMLButtonElement} */ (h('button', {
+    onclick: async () => {
+      cancel.disabled = true;
+      try {
+        await post(`/jobs/${encodeURIComponent(jobId)}/cancel`);
+      } catch (error) {
+        cancel.disabled = false;
+        tellProblem(problem(), error);
+      }
+    },
+  }, 'Cancel'));
+  const running = h('div', { class: 'bar', hidden: true }, progress, cancel);
+  const compare = h('div', { class: 'bar', hidden: true }, h('a', { href: link(['compare', jobId]) }, 'Compare with the run before'));
+  let said = '';
+
+  /** @param {Job} job */
+  function draw(job) {
+    const data = job.data;
+    const looks = JSON.stringify([data.status, data.message, data.project]);
+    if (looks !== said) {
+      said = looks;
+      fill(title, name(data.project || job.id), ' ', h('span', { class: 'faint' }, job.id));
+      fill(status, h('span', { class: `badge ${tone(data.status)}` }, `${sign(data.status)} ${words(data.status)}`), h('span', null, data.message));
+    }
+    fill(facts, ...factsOf(job));
+    progress.setAttribute('value', String(data.overall_progress));
+    running.hidden = job.finished;
+    compare.hidden = !job.finished;
+  }
+  return { element: h('div', null, title, status, facts, running, compare), draw };
+}
+
+/** @param {Job} job */
+function factsOf(job) {
   const data = job.data;
   const counts = data.counts;
   const tests = counts.tests;
   const failed = (tests.failed || 0) + (tests.error || 0);
   const done = ['passed', 'failed', 'error', 'skipped', 'xfailed', 'xpassed'].reduce((/** @type {number} */ sum, one) => sum + (tests[one] || 0), 0);
-  const took = data.started === null ? null : (data.ended ?? Date.now() / 1000) - data.started;
-  const cancel = async () => {
-    try {
-      await post(`/jobs/${encodeURIComponent(job.id)}/cancel`);
-    } catch (error) {
-      tellProblem(problem, error);
-    }
-  };
+  const now = Date.now() / 1000;
+  const took = data.started === null ? null : Math.max(0, (data.ended ?? now) - data.started);
+  const left = job.remaining(now);
   return [
-    h('h1', null, name(data.project || job.id), ' ', h('span', { class: 'faint' }, job.id)),
-    h('div', { class: 'facts' },
-      h('span', { class: `badge ${tone(data.status)}` }, `${sign(data.status)} ${words(data.status)}`),
-      h('span', null, data.message)),
-    h('div', { class: 'facts' },
-      h('span', { title: data.project }, data.title || data.workflow),
-      data.started === null ? null : h('span', { title: moment(data.started) }, age(data.started)),
-      h('span', null, h('b', null, seconds(took))),
-      !job.finished && data.remaining ? h('span', null, `about ${seconds(data.remaining)} left`) : null,
-      h('span', { class: counts.findings ? 'tone-bad' : '' }, h('b', { 'data-count': 'findings' }, String(counts.findings)), ' findings'),
-      done ? h('span', { class: failed ? 'tone-bad' : '' }, h('b', { 'data-count': 'tests' }, `${done}`),
-        tests.collected ? `/${tests.collected} tests` : ' tests', failed ? `, ${failed} failed` : '') : null,
-      counts.fixed ? h('span', null, `fixed ${plural(counts.fixed, 'file')}`) : null,
-      data.coverage === null ? null : h('span', null, `${data.coverage.toFixed(1)} % covered`)),
-    job.finished
-      ? h('div', { class: 'bar' }, h('a', { href: link(['compare', job.id]) }, 'Compare with the run before'))
-      : h('div', { class: 'bar' },
-        h('progress', { max: 100, value: data.overall_progress, 'aria-label': 'Progress' }),
-        h('button', { onclick: cancel }, 'Cancel')),
+    data.title || data.workflow ? h('span', { title: data.project }, data.title || data.workflow) : null,
+    data.started === null ? null : h('span', { title: moment(data.started) }, age(data.started)),
+    h('span', null, h('b', null, seconds(took))),
+    left ? h('span', null, `about ${seconds(left)} left`) : null,
+    h('span', { class: counts.findings ? 'tone-bad' : '' }, h('b', { 'data-count': 'findings' }, String(counts.findings)), counts.findings === 1 ? ' finding' : ' findings'),
+    done ? h('span', { class: failed ? 'tone-bad' : '' }, h('b', { 'data-count': 'tests' }, `${done}`),
+      tests.collected ? `/${tests.collected} tests` : ' tests', failed ? `, ${failed} failed` : '') : null,
+    counts.fixed ? h('span', null, `fixed ${plural(counts.fixed, 'file')}`) : null,
+    data.coverage === null ? null : h('span', null, `${data.coverage.toFixed(1)} % covered`),
+    h('span', { title: 'The last event that this page shows' }, 'event ', h('span', { 'data-count': 'seq' }, String(job.seq))),
   ];
 }

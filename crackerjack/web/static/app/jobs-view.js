@@ -9,6 +9,8 @@ import { link, refine } from './router.js';
 
 const STATUSES = ['running', 'queued', 'completed', 'failed', 'interrupted'];
 const REFRESH = 1000; // milliseconds between two looks at a job that goes on
+const PATIENCE = 1000; // milliseconds until the jobs are asked for without a live connection
+const SHOWN = 200; // rows, until more are asked for
 
 /**
  * @param {HTMLElement} main
@@ -21,6 +23,9 @@ export function open(main, place) {
   const snapshots = new Map();
   /** @type {Map<string, ReturnType<typeof setTimeout>>} */
   const asked = new Map();
+  /** @type {Map<string, {item: HTMLElement, looks: string, age: HTMLElement, took: HTMLElement}>} */
+  const rows = new Map();
+  let shown = SHOWN;
   const closing = new AbortController();
   const wanted = {
     status: place.query.get('status') || '',
@@ -31,6 +36,7 @@ export function open(main, place) {
   const problem = h('div', null);
   const list = h('ul', { class: 'rows', 'aria-label': 'Jobs' });
   const count = h('p', { class: 'faint', role: 'status' });
+  const more = h('button', { hidden: true, onclick: () => { shown = Infinity; draw(); } }, 'Show all');
   const projects = h('select', { name: 'project', onchange: () => choose('project', projects) },
     h('option', { value: '' }, 'All projects'));
   const statuses = h('select', { name: 'status', onchange: () => choose('status', statuses) },
@@ -45,7 +51,7 @@ export function open(main, place) {
     h('div', { class: 'bar', role: 'search' },
       h('label', null, 'Find', text), h('label', null, 'Project', projects), h('label', null, 'Status', statuses),
       h('button', { class: 'spread', onclick: () => startDialog(problem, [...known()]) }, 'Run the checks')),
-    problem, count, list);
+    problem, count, list, more);
 
   /** @param {'status' | 'project' | 'text'} what @param {HTMLElement} field */
   function choose(what, field) {
@@ -59,19 +65,31 @@ export function open(main, place) {
   }
 
   const draw = onceAFrame(() => {
+    if (closing.signal.aborted) return;
     const all = [...jobs.values()].sort((a, b) => b.created - a.created);
     const found = all.filter(matches);
-    count.textContent = found.length === all.length ? plural(all.length, 'job') : `${found.length} of ${plural(all.length, 'job')}`;
+    const said = found.length === all.length ? plural(all.length, 'job') : `${found.length} of ${plural(all.length, 'job')}`;
+    if (count.textContent !== said) count.textContent = said;
+    more.hidden = found.length <= shown;
     if (!all.length) {
-      fill(list, h('li', null, h('p', { class: 'empty' }, 'No jobs yet. Run ', h('code', null, 'crackerjack'),
+      if (loaded) fill(list, h('li', null, h('p', { class: 'empty' }, 'No jobs yet. Run ', h('code', null, 'crackerjack'),
         ' in a project, and it appears here while it runs.')));
     } else if (!found.length) {
-      fill(list, h('li', null, h('p', { class: 'empty' }, 'No job is like that.')));
+      fill(list, h('li', null, h('p', { class: 'empty' }, 'No job is like that. Change the filter to see others.')));
     } else {
-      fill(list, ...found.map((job) => h('li', null, row(job))));
+      arrange(found.slice(0, shown).map(row));
     }
     drawProjects();
   });
+
+  /** Put rows where they belong; those that are there already keep the focus. @param {HTMLElement[]} items */
+  function arrange(items) {
+    const wantedItems = new Set(items);
+    for (const item of [...list.children]) if (!wantedItems.has(/** @type {HTMLElement} */ (item))) item.remove();
+    items.forEach((item, index) => {
+      if (list.children[index] !== item) list.insertBefore(item, list.children[index] || null);
+    });
+  }
 
   function drawProjects() {
     const have = new Set([...projects.querySelectorAll('option')].map((option) => option.value));
@@ -89,23 +107,36 @@ export function open(main, place) {
       && wanted.text.toLowerCase().split(/\s+/).every((word) => haystack.includes(word));
   }
 
-  /** @param {any} job */
+  /** The row of a job: the same element as long as there is such a job. @param {any} job */
   function row(job) {
-    const live = snapshots.get(job.job_id);
-    return h('a', { class: 'row job-row', href: link(['job', job.job_id]) },
-      h('span', null, h('span', { class: `badge ${tone(job.status)}` }, `${sign(job.status)} ${words(job.status)}`)),
-      h('span', { title: job.project }, h('b', null, name(job.project)), h('span', { class: 'faint' }, ` ${job.workflow}`)),
-      h('span', { class: 'faint' }, result(job, live),
-        live && !job.ended ? h('progress', { max: 100, value: live.overall_progress, 'aria-label': 'Progress' }) : null),
-      h('span', { class: 'number' }, seconds(job.ended ? job.ended.duration : Date.now() / 1000 - job.created)),
-      h('span', { class: 'number faint', title: moment(job.created) }, age(job.created)));
+    const live = job.ended ? undefined : snapshots.get(job.job_id);
+    const looks = JSON.stringify([job.status, job.ended, live?.message, live?.overall_progress]);
+    let known = rows.get(job.job_id);
+    if (!known) {
+      known = { item: h('li', null), looks: '', age: h('span', { class: 'number faint', title: moment(job.created) }), took: h('span', { class: 'number' }) };
+      rows.set(job.job_id, known);
+      known.item.append(h('a', { class: 'row job-row', href: link(['job', job.job_id]) }));
+    }
+    if (known.looks !== looks) {
+      known.looks = looks;
+      fill(/** @type {HTMLElement} */ (known.item.firstElementChild),
+        h('span', null, h('span', { class: `badge ${tone(job.status)}` }, `${sign(job.status)} ${words(job.status)}`)),
+        h('span', { title: job.project }, h('b', null, name(job.project)), h('span', { class: 'faint' }, ` ${job.workflow}`)),
+        h('span', { class: 'faint' }, result(job, live),
+          live ? h('progress', { max: 100, value: live.overall_progress, 'aria-label': 'Progress' }) : null),
+        known.took, known.age);
+    }
+    say(known.took, seconds(job.ended ? job.ended.duration : Date.now() / 1000 - job.created));
+    say(known.age, age(job.created));
+    return known.item;
   }
 
   /** @param {any} snapshot */
   function took(snapshot) {
     const job = jobs.get(snapshot.data.job_id);
     snapshots.set(snapshot.data.job_id, snapshot.data);
-    if (job) job.status = snapshot.data.status;
+    if (job && !job.ended) job.status = snapshot.data.status;
+    if (snapshot.data.ended && !job?.ended) load();
     draw();
   }
 
@@ -118,17 +149,43 @@ export function open(main, place) {
     }, REFRESH));
   }
 
+  let loaded = false;
+  let loading = false;
+  let again = false;
+  /** Ask for all jobs; who asks meanwhile is answered by one more look. */
   async function load() {
+    if (loading) {
+      again = true;
+      return;
+    }
+    loading = true;
     try {
       const answer = await get('/jobs?limit=1000', closing.signal);
-      jobs.clear();
-      for (const job of answer.jobs) jobs.set(job.job_id, job);
+      const gone = new Set(jobs.keys());
+      for (const job of answer.jobs) {
+        jobs.set(job.job_id, job);
+        gone.delete(job.job_id);
+        if (!job.ended) look(job.job_id);
+      }
+      for (const jobId of gone) forget(jobId);
+      loaded = true;
       fill(problem);
-      for (const job of answer.jobs) if (!job.ended) look(job.job_id);
       draw();
     } catch (error) {
       if (!closing.signal.aborted) tellProblem(problem, error);
     }
+    loading = false;
+    if (again && !closing.signal.aborted) {
+      again = false;
+      load();
+    }
+  }
+
+  /** @param {string} jobId */
+  function forget(jobId) {
+    jobs.delete(jobId);
+    snapshots.delete(jobId);
+    rows.delete(jobId);
   }
 
   /** @param {any[]} events */
@@ -147,23 +204,37 @@ export function open(main, place) {
     if (isNew) load();
   }
 
-  load();
-  let wasLost = false;
+  // What happens between an answer and the beginning of the stream would be missed: so the stream is first.
+  const patience = setTimeout(load, PATIENCE);
+  let isLive = false;
   const stop = follow('all', 0, take, (state) => {
     tellConnection(state);
-    if (state.connected && wasLost) load();
-    wasLost = !state.connected && state.reason !== '';
-  }, () => {});
+    if (state.connected && !isLive) {
+      clearTimeout(patience);
+      load();
+    }
+    isLive = state.connected;
+  }, (error) => {
+    clearTimeout(patience);
+    tellConnection(null);
+    tellProblem(problem, error);
+  });
   const ticking = setInterval(draw, 1000);
 
   return {
     close() {
       closing.abort();
       clearInterval(ticking);
+      clearTimeout(patience);
       for (const timer of asked.values()) clearTimeout(timer);
       stop();
     },
   };
+}
+
+/** @param {HTMLElement} element @param {string} text */
+function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
 }
 
 /** @param {any} job @param {any} live */

@@ -2,22 +2,23 @@
 
 import { subscribe } from './streams.js';
 
-/** @type {Map<string, () => void>} */
-const subscriptions = new Map();
-
 /** @type {any} */ (self).onconnect = (/** @type {MessageEvent} */ connected) => {
   const port = connected.ports[0];
+  /** @type {Map<string, () => void>} */
+  const subscriptions = new Map();
   port.onmessage = ({ data }) => {
-    if (data.stop) {
+    if (data.alive) { // who holds this lock is alive; a tab that crashes says no word
+      navigator.locks?.request(data.alive, () => subscriptions.forEach((stop) => stop()));
+    } else if (data.stop) {
       subscriptions.get(data.id)?.();
       subscriptions.delete(data.id);
-      return;
+    } else {
+      subscriptions.set(data.id, subscribe(data.name, data.since, data.token, {
+        onEvents: (events) => port.postMessage({ id: data.id, events }),
+        onState: (state) => port.postMessage({ id: data.id, state }),
+        onEnd: (end) => port.postMessage({ id: data.id, end }),
+      }));
     }
-    subscriptions.set(data.id, subscribe(data.name, data.since, data.token, {
-      onEvents: (events) => port.postMessage({ id: data.id, events }),
-      onState: (state) => port.postMessage({ id: data.id, state }),
-      onEnd: (end) => port.postMessage({ id: data.id, end }),
-    }));
   };
   port.start();
 };

@@ -4,20 +4,77 @@ import { token } from './api.js';
 
 /**
  * @typedef {{connected: boolean, reason: string, retryAfter: number, seq: number}} State
+ * @typedef {object} Followed
+ * @property {string} name
+ * @property {number} since what this page has
+ * @property {(events: any[]) => void} onEvents
+ * @property {(state: State) => void} onState
+ * @property {(error: string) => void} onEnd
+ * @property {() => void} [stop] where there is no worker
  */
+
+/** By the name of the subscription. @type {Map<string, Followed>} */
+const followed = new Map();
+const page = `${Date.now()}-${Math.random()}`;
+let subscriptions = 0;
 
 /** @type {SharedWorker | null} */
 let worker = null;
 try {
   worker = new SharedWorker('/app/live-worker.js', { type: 'module', name: 'crackerjack' });
+  worker.onerror = () => { // it could not be loaded: each tab has connections of its own
+    worker = null;
+    for (const id of followed.keys()) ask(id);
+  };
+  worker.port.onmessage = ({ data }) => take(data);
   worker.port.start();
+  const alive = () => worker?.port.postMessage({ alive: `crackerjack ${page}` });
+  if (navigator.locks) navigator.locks.request(`crackerjack ${page}`, () => { alive(); return new Promise(() => {}); });
 } catch {
-  worker = null; // no shared workers here: each tab has connections of its own
+  worker = null; // no shared workers here
 }
 
-let subscriptions = 0;
-/** @type {Promise<typeof import('./streams.js')> | null} */
-let own = null;
+addEventListener('pagehide', () => followed.forEach((_, id) => leave(id)));
+addEventListener('pageshow', (event) => { // the page is back from the browser's memory, and goes on where it was
+  if (event.persisted) followed.forEach((_, id) => ask(id));
+});
+
+/** @param {any} data */
+function take({ id, events, state, end }) {
+  const one = followed.get(id);
+  if (!one) return;
+  if (events) {
+    if (one.name !== 'all') one.since = Math.max(one.since, events[events.length - 1].seq);
+    one.onEvents(events);
+  }
+  if (state) one.onState(state);
+  if (end !== undefined) one.onEnd(end);
+}
+
+/** Ask for the stream, from where this page is. @param {string} id */
+function ask(id) {
+  const { name, since } = /** @type {Followed} */ (followed.get(id));
+  if (worker) {
+    worker.port.postMessage({ id, name, since, token: token() });
+    return;
+  }
+  import('./streams.js').then(({ subscribe }) => {
+    const one = followed.get(id);
+    if (!one) return;
+    one.stop?.();
+    one.stop = subscribe(name, one.since, token(), {
+      onEvents: (events) => take({ id, events }),
+      onState: (state) => take({ id, state }),
+      onEnd: (end) => take({ id, end }),
+    });
+  });
+}
+
+/** @param {string} id */
+function leave(id) {
+  worker?.port.postMessage({ id, stop: true });
+  followed.get(id)?.stop?.();
+}
 
 /**
  * Follow a stream: `job/ID` from after `since`, or `all`.
@@ -25,38 +82,15 @@ let own = null;
  * @param {number} since
  * @param {(events: any[]) => void} onEvents
  * @param {(state: State) => void} onState
- * @param {(error: string) => void} onEnd empty when the job has ended
+ * @param {(error: string) => void} onEnd empty when the job has ended; `401` when the token is not the server's
  * @returns {() => void} stops
  */
 export function follow(name, since, onEvents, onState, onEnd) {
-  if (!worker) {
-    let stop = () => {};
-    let stopped = false;
-    own = own || import('./streams.js');
-    own.then(({ subscribe }) => {
-      if (!stopped) stop = subscribe(name, since, token(), { onEvents, onState, onEnd });
-    });
-    return () => {
-      stopped = true;
-      stop();
-    };
-  }
-  const port = worker.port;
-  const id = `${Date.now()}-${Math.random()}-${subscriptions += 1}`;
-  /** @param {MessageEvent} message */
-  const take = ({ data }) => {
-    if (data.id !== id) return;
-    if (data.events) onEvents(data.events);
-    if (data.state) onState(data.state);
-    if (data.end !== undefined) onEnd(data.end);
-  };
-  port.addEventListener('message', take);
-  port.postMessage({ id, name, since, token: token() });
-  const leave = () => port.postMessage({ id, stop: true });
-  addEventListener('pagehide', leave);
+  const id = `${page} ${subscriptions += 1}`;
+  followed.set(id, { name, since, onEvents, onState, onEnd });
+  ask(id);
   return () => {
-    port.removeEventListener('message', take);
-    removeEventListener('pagehide', leave);
-    leave();
+    leave(id);
+    followed.delete(id);
   };
 }

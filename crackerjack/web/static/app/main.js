@@ -2,6 +2,7 @@
 
 import { keepToken } from './api.js';
 import { fill, h } from './dom.js';
+import { listen } from './keys.js';
 import { route } from './router.js';
 
 /**
@@ -26,16 +27,29 @@ let view = null;
 let shown = '';
 let opening = 0;
 
+// The address after the # is the view's: the link to the content must not change it.
+document.querySelector('.skip')?.addEventListener('click', (event) => {
+  event.preventDefault();
+  main.focus();
+});
+
 /**
- * Say whether what is shown is live.
+ * Say whether what is shown is live. Readers of screens hear that a connection is lost once, not each try.
  * @param {import('./live.js').State | null} state null: it need not be
  */
 export function tellConnection(state) {
-  connection.classList.toggle('lost', state !== null && !state.connected);
-  if (state === null) connection.textContent = '';
-  else if (state.connected) connection.textContent = '● live';
-  else if (state.reason) connection.textContent = `Connection lost (${state.reason}); coming back in ${Math.ceil(state.retryAfter)} s`;
-  else connection.textContent = 'Connecting';
+  const lost = state !== null && !state.connected && state.reason !== '';
+  connection.classList.toggle('lost', lost);
+  if (lost) {
+    const [said, wait] = connection.children.length === 2 ? connection.children : [h('span', null), h('span', { 'aria-hidden': 'true' })];
+    const sentence = `Connection lost (${state.reason})`;
+    if (said.textContent !== sentence) said.textContent = sentence;
+    wait.textContent = `; coming back in ${Math.ceil(state.retryAfter)} s`;
+    if (!said.isConnected) fill(connection, said, wait);
+  } else {
+    const said = state === null ? '' : state.connected ? '● live' : 'Connecting';
+    if (connection.textContent !== said) connection.textContent = said;
+  }
 }
 
 /**
@@ -46,7 +60,7 @@ export function tellConnection(state) {
 export function tellProblem(where, error) {
   const status = /** @type {any} */ (error).status;
   const message = error instanceof Error ? error.message : String(error);
-  if (status === 401) fill(where, askForToken());
+  if (status === 401 || error === '401') fill(where, askForToken());
   else fill(where, h('p', { class: 'problem', role: 'alert' }, message));
 }
 
@@ -62,6 +76,7 @@ function askForToken() {
     h('label', null, 'Token ', field), ' ', h('button', { class: 'primary' }, 'Show the jobs'));
 }
 
+listen(main);
 route(async (place) => {
   const name = place.parts[0] || '';
   const key = name === 'job' ? place.parts.slice(0, 2).join('/') : name;
@@ -78,11 +93,17 @@ route(async (place) => {
   shown = key;
   tellConnection(null);
   if (!load) {
-    fill(main, h('p', { class: 'empty' }, 'There is nothing here. ', h('a', { href: '#/' }, 'All jobs')));
+    fill(main, h('h1', null, 'There is nothing here'), h('p', { class: 'empty' }, h('a', { href: '#/' }, 'All jobs')));
     return;
   }
-  const module = await load();
+  let module;
+  try {
+    module = await load();
+  } catch {
+    if (mine === opening) fill(main, h('p', { class: 'problem', role: 'alert' }, 'This page could not be loaded: the server does not answer. '), h('button', { onclick: () => location.reload() }, 'Try again'));
+    return;
+  }
   if (mine !== opening) return;
   view = module.open(main, place);
-  main.focus({ preventScroll: true });
+  if (mine > 1) main.focus({ preventScroll: true }); // the first page begins at its beginning
 });

@@ -3,16 +3,21 @@
 const FIRST_DELAY = 0.2; // seconds
 const LAST_DELAY = 5;
 const KEPT = 5000; // events, for those who come later
+const KEPT_SIZE = 8_000_000; // characters of them: output is long
+const SILENCE = 45_000; // milliseconds; the server speaks every 20 s
+const LOOK = 5000; // milliseconds between two looks for silence
 
 /**
  * @typedef {object} Subscriber
  * @property {(events: any[]) => void} onEvents
- * @property {(state: {connected: boolean, reason: string, retryAfter: number, seq: number}) => void} onState
+ * @property {(state: import('./live.js').State) => void} onState
  * @property {(error: string) => void} onEnd
  */
 
-/** @type {Map<string, Stream>} */
+/** Those that a new subscriber may join. @type {Map<string, Stream>} */
 const streams = new Map();
+/** All that are followed. @type {Set<Stream>} */
+const open = new Set();
 
 /**
  * @param {string} name `job/ID`, or `all`
@@ -22,18 +27,23 @@ const streams = new Map();
  * @returns {() => void}
  */
 export function subscribe(name, since, token, subscriber) {
-  let stream = streams.get(name);
-  if (!stream || !stream.reaches(since)) {
-    const own = stream !== undefined; // it began later than this one wants: that needs its own
+  const key = `${token} ${name}`; // with another token there may be another answer
+  let stream = streams.get(key);
+  if (!stream || stream.over || !stream.reaches(since)) {
     stream = new Stream(name, since, token);
-    if (!own) streams.set(name, stream);
+    streams.set(key, stream); // one that began later than this one wants goes on for its own
   }
   const joined = stream;
   joined.add(subscriber, since);
   return () => {
-    if (joined.remove(subscriber) && streams.get(name) === joined) streams.delete(name);
+    if (joined.remove(subscriber) && streams.get(key) === joined) streams.delete(key);
   };
 }
+
+// The network is back: don't wait any longer.
+self.addEventListener('online', () => open.forEach((stream) => stream.hurry()));
+// A computer that slept, or a network that is gone: such a connection is never closed, it is only silent.
+setInterval(() => open.forEach((stream) => stream.look()), LOOK);
 
 class Stream {
   /** @param {string} name @param {number} since @param {string} token */
@@ -43,21 +53,25 @@ class Stream {
     this.first = since;
     this.cursor = since;
     this.storeCursor = '';
-    /** @type {any[]} */
+    /** Messages as they came, with their length. @type {{events: any[], size: number}[]} */
     this.kept = [];
+    this.keptCount = 0;
+    this.keptSize = 0;
     /** @type {Set<Subscriber>} */
     this.subscribers = new Set();
     this.failures = 0;
+    this.heard = Date.now();
     this.over = false;
     /** @type {string | null} */
     this.end = null;
+    /** @type {import('./live.js').State} */
     this.state = { connected: false, reason: '', retryAfter: 0, seq: since };
     /** @type {WebSocket | null} */
     this.socket = null;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     this.timer = undefined;
+    open.add(this);
     this.open();
-    self.addEventListener('online', () => this.hurry());
   }
 
   /** Whether it still has all events after this one. @param {number} since */
@@ -70,7 +84,7 @@ class Stream {
     this.subscribers.add(subscriber);
     subscriber.onState(this.state);
     if (this.name === 'all') return;
-    const missed = this.kept.filter((event) => event.seq > since);
+    const missed = this.kept.flatMap(({ events }) => events.filter((event) => event.seq > since));
     if (missed.length) subscriber.onEvents(missed);
     if (this.end !== null) subscriber.onEnd(this.end);
   }
@@ -79,10 +93,15 @@ class Stream {
   remove(subscriber) {
     this.subscribers.delete(subscriber);
     if (this.subscribers.size) return false;
+    this.stop();
+    return true;
+  }
+
+  stop() {
     this.over = true;
+    open.delete(this);
     clearTimeout(this.timer);
     this.socket?.close();
-    return true;
   }
 
   open() {
@@ -99,14 +118,22 @@ class Stream {
     const protocols = this.token ? ['crackerjack', `crackerjack.bearer.${this.token}`] : [];
     const socket = new WebSocket(`${base}${path}?${query}`, protocols);
     this.socket = socket;
-    socket.onopen = () => this.tell({ connected: true, reason: '', retryAfter: 0 });
-    socket.onmessage = ({ data }) => this.take([].concat(JSON.parse(data)));
-    socket.onclose = ({ code, reason }) => this.closed(code, reason);
+    this.heard = Date.now();
+    socket.onopen = () => {
+      if (this.socket === socket) this.tell({ connected: true, reason: '', retryAfter: 0 });
+    };
+    socket.onmessage = ({ data }) => {
+      if (this.socket === socket) this.take([].concat(JSON.parse(data)), data.length);
+    };
+    socket.onclose = ({ code, reason }) => {
+      if (this.socket === socket) this.closed(code, reason);
+    };
   }
 
-  /** @param {any[]} messages */
-  take(messages) {
+  /** @param {any[]} messages @param {number} size characters */
+  take(messages, size) {
     this.failures = 0;
+    this.heard = Date.now();
     const events = [];
     for (const message of messages) {
       if (message.cursor) this.storeCursor = message.cursor;
@@ -118,29 +145,49 @@ class Stream {
       events.push(message);
     }
     if (!events.length) return;
-    if (this.name !== 'all') {
-      this.kept.push(...events);
-      if (this.kept.length > 2 * KEPT) {
-        this.kept.splice(0, this.kept.length - KEPT);
-        this.first = this.kept[0].seq - 1;
-      }
-    }
+    if (this.name !== 'all') this.keep(events, size);
     this.state.seq = this.cursor;
     for (const subscriber of this.subscribers) subscriber.onEvents(events);
+  }
+
+  /** @param {any[]} events @param {number} size characters */
+  keep(events, size) {
+    this.kept.push({ events, size });
+    this.keptCount += events.length;
+    this.keptSize += size;
+    while (this.kept.length > 1 && (this.keptCount > KEPT || this.keptSize > KEPT_SIZE)) {
+      const [oldest] = this.kept.splice(0, 1);
+      this.keptCount -= oldest.events.length;
+      this.keptSize -= oldest.size;
+      this.first = oldest.events[oldest.events.length - 1].seq;
+    }
   }
 
   /** @param {number} code @param {string} reason */
   closed(code, reason) {
     if (this.over) return;
-    if (code === 1000) return this.finish('');
-    if ([1003, 1007, 1008, 1009].includes(code) || (code >= 4400 && code < 4500 && code !== 4408)) {
+    if (code === 1000) this.finish('');
+    else if ([1003, 1007, 1008, 1009].includes(code) || (code >= 4400 && code < 4500 && code !== 4408)) {
       if (this.name === 'all' && code === 4410) { // another store: begin anew
         this.storeCursor = '';
-        return this.again(reason);
-      }
-      return this.finish(`refused: ${code} ${reason}`);
+        this.again(reason);
+      } else this.finish(`the server refused: ${reason || code}. Reload the page to begin anew`);
+    } else if (code === 1006 && this.failures > 0) this.ask(reason);
+    else this.again(reason);
+  }
+
+  /** Why a connection cannot be opened, browsers don't tell: it may be the token. @param {string} reason */
+  async ask(reason) {
+    let status = 0;
+    try {
+      const headers = this.token ? { Authorization: `Bearer ${this.token}` } : undefined;
+      status = (await fetch('/jobs?limit=1', { headers })).status;
+    } catch {
+      // it does not answer at all
     }
-    return this.again(reason);
+    if (this.over) return;
+    if (status === 401) this.finish('401');
+    else this.again(reason);
   }
 
   /** @param {string} reason */
@@ -151,21 +198,31 @@ class Stream {
       : Math.min(LAST_DELAY, FIRST_DELAY * 2 ** Math.min(this.failures, 8)) * (0.5 + Math.random() / 2);
     this.failures += 1;
     this.tell({ connected: false, reason: reason || 'the server does not answer', retryAfter: delay });
+    clearTimeout(this.timer);
     this.timer = setTimeout(() => this.open(), delay * 1000);
   }
 
-  /** The network is back: don't wait any longer. */
+  /** Don't wait any longer. */
   hurry() {
-    if (this.over || this.state.connected) return;
+    if (this.over || this.state.connected || this.socket?.readyState === WebSocket.CONNECTING) return;
     clearTimeout(this.timer);
     this.open();
   }
 
+  /** Leave a connection on which nothing is heard. */
+  look() {
+    if (Date.now() - this.heard < SILENCE || (this.socket && this.socket.readyState > WebSocket.OPEN)) return;
+    const silent = this.socket;
+    this.socket = null; // it may take minutes until that one is closed
+    silent?.close();
+    this.again('the server is silent');
+  }
+
   /** @param {string} error */
   finish(error) {
-    this.over = true;
     this.end = error;
-    for (const subscriber of this.subscribers) subscriber.onEnd(error);
+    this.stop();
+    for (const subscriber of [...this.subscribers]) subscriber.onEnd(error);
   }
 
   /** @param {{connected: boolean, reason: string, retryAfter: number}} state */

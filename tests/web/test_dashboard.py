@@ -1,0 +1,373 @@
+"""The dashboard in a real browser, over real servers, with the jobs of real runs."""
+
+from __future__ import annotations
+
+import json
+import re
+import signal
+import subprocess
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import pytest
+
+from crackerjack.events.payload import EventType, HookOutput, HookStarted
+from crackerjack.jobs.snapshot import JobSnapshot
+from crackerjack.types import JobId
+from tests.web.browser import chromium
+from tests.web.dashboard import ROOT, node_module, press, run, shop, typescript, until, visit
+from tests.web.serving import SECONDS, STEP, Served, Writer, free_port, serving
+
+SEQ: Final = "Number(document.querySelector('[data-count=seq]').textContent)"
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    return shop(tmp_path)
+
+
+def test_the_types_of_its_modules() -> None:
+    checked = subprocess.run(
+        [*typescript(), "-p", str(ROOT)], capture_output=True, text=True, check=False
+    )
+    assert checked.returncode == 0, checked.stdout
+
+
+def test_a_run_is_watched_to_its_end(server: Served, project: Path, tmp_path: Path) -> None:
+    with chromium(tmp_path) as tab:
+        tab.open(f"{server.http}/#/")
+        until(tab, "document.body.innerText.includes('No jobs yet')")
+        argv = [sys.executable, "-m", "crackerjack", "run", "-t", "--json", "--job-id", "real"]
+        with subprocess.Popen(argv, cwd=project, stdout=subprocess.PIPE) as running:
+            until(tab, "document.querySelector('a[href=\"#/job/real\"]')")
+            tab.evaluate("document.querySelector('a[href=\"#/job/real\"]').click()")
+            until(tab, "document.querySelector('h1').textContent.startsWith('shop')")
+            out, _ = running.communicate(timeout=2 * SECONDS)
+        log = [msgspec.json.decode(line) for line in out.splitlines()]
+        until(tab, f"document.querySelector('.badge.bad') && {SEQ} === {log[-1]['seq']}")
+        ended = log[-1]["data"]
+        tests = Counter(
+            one["data"]["outcome"] for one in log if one["event_type"] == "test_completed"
+        )
+        assert tests == {"passed": 1, "failed": 1}
+        assert ended["findings"] > 0
+        shown = tab.evaluate(
+            "['findings', 'tests'].map((name) => document.querySelector(`[data-count=${name}]`).textContent)"
+        )
+        assert shown == [str(ended["findings"]), str(tests.total())]
+        tab.evaluate("location.hash = '#/job/real/output/testing'")
+        until(tab, "document.querySelector('.output').innerText.includes('test_wrong')")
+        tab.evaluate("location.hash = '#/job/real/events'")
+        until(
+            tab,
+            f"document.querySelector('main').innerText.includes('{len(log)} events')",
+        )
+        assert (tab.console(), tab.complaints()) == ([], [])
+
+
+FOLD: Final = """
+(async () => {
+  const { Job } = await import('/app/model.js');
+  const plain = (job) => {
+    const { timestamp, remaining, ...data } = job.data;
+    return { ...data, steps: [...job.steps.values()], hooks: job.allHooks, seq: job.seq };
+  };
+  const sorted = (value) => JSON.stringify(value, (key, part) => part && typeof part === 'object' && !Array.isArray(part)
+    ? Object.fromEntries(Object.entries(part).sort(([a], [b]) => a < b ? -1 : 1)) : part);
+  const copy = (message) => new Job(JSON.parse(JSON.stringify(message)));
+  const { events, snapshots } = window.given;
+  const wrong = [];
+  const check = (what, job, message) => {
+    const [got, wanted] = [sorted(plain(job)), sorted(plain(copy(message)))];
+    if (got !== wanted) wrong.push([what, got, wanted]);
+  };
+  const last = snapshots[snapshots.length - 1];
+  const whole = copy(snapshots[0]);
+  events.forEach((event, index) => {
+    whole.apply(event);
+    check(`all up to ${event.seq} ${event.event_type}`, whole, snapshots[index + 1]);
+  });
+  snapshots.forEach((message, index) => {
+    const job = copy(message);
+    for (const event of events.slice(index)) job.apply(event);
+    check(`from ${index}`, job, last);
+  });
+  return wrong.slice(0, 3);
+})()
+"""
+
+
+@pytest.mark.parametrize(
+    "arguments", [["-t"], ["-t", "--check"], ["--fast"], ["--skip-hooks"], ["--fail-fast", "-t"]]
+)
+def test_the_page_makes_of_events_what_the_server_makes(
+    arguments: list[str], server: Served, writer: Writer, project: Path, tmp_path: Path
+) -> None:
+    """From whatever event its snapshot is, and whatever comes after it."""
+    log = run(project, "--job-id", "job", *arguments)
+    state = JobSnapshot(job_id=JobId("job"))
+    snapshots = [{"data": state.to_data(0.0), "seq": 0}]
+    for one in writer.log.read(state.job_id, 0, 100_000):
+        state.apply(one)
+        snapshots.append({"data": state.to_data(0.0), "seq": state.seq})
+    with server.client() as client, chromium(tmp_path) as tab:
+        asked = client.get("/jobs/job").json()
+        timeless = {
+            key: asked["data"][key]
+            for key in asked["data"]
+            if key not in {"timestamp", "remaining"}
+        }
+        last = json.loads(msgspec.json.encode(snapshots[-1]["data"]))
+        assert timeless.items() <= last.items()
+        tab.open(server.http)
+        given = msgspec.json.encode({"events": log, "snapshots": snapshots}).decode()
+        tab.evaluate(f"void (window.given = {given})")
+        assert tab.evaluate(FOLD) == []
+
+
+def test_a_server_that_is_killed_and_comes_back(writer: Writer, tmp_path: Path) -> None:
+    job_id = writer.job()
+    writer.publish(job_id, 3)
+    port = free_port()
+    with chromium(tmp_path) as tab:
+        with serving(port=port) as server:
+            tab.open(f"{server.http}/#/job/{job_id}/events")
+            until(
+                tab,
+                f"{SEQ} === 3 && document.querySelector('#connection').textContent === '● live'",
+            )
+            server.stop(signal.SIGKILL)
+        until(
+            tab, "document.querySelector('#connection.lost').textContent.includes('coming back in')"
+        )
+        writer.publish(job_id, 400)
+        with serving(port=port):
+            until(
+                tab,
+                f"{SEQ} === 403 && document.querySelector('#connection').textContent === '● live'",
+            )
+            until(tab, "document.body.innerText.includes('403 events')")
+            writer.end(job_id)
+            until(tab, "document.querySelector('.badge.good')")
+            assert (
+                tab.evaluate("document.querySelector('[data-count=findings]').textContent") == "323"
+            )
+
+
+def test_jobs_that_came_and_ended_while_the_server_was_away(writer: Writer, tmp_path: Path) -> None:
+    writer.publish(writer.job("first"), 1)
+    port = free_port()
+    with chromium(tmp_path) as tab:
+        with serving(port=port) as server:
+            tab.open(f"{server.http}/#/")
+            until(tab, "document.querySelectorAll('.job-row').length === 1")
+            server.stop(signal.SIGKILL)
+        writer.end(JobId("first"))
+        writer.publish(writer.job("second"), 1)
+        with serving(port=port):
+            until(tab, "document.querySelectorAll('.job-row').length === 2")
+            until(tab, "document.querySelectorAll('.job-row .badge.good').length === 1")
+
+
+def test_many_tabs_share_one_connection(server: Served, writer: Writer, tmp_path: Path) -> None:
+    job_id = writer.job()
+    writer.publish(job_id, 5)
+    with chromium(tmp_path) as tab, server.client() as client:
+        tabs = [tab, *(tab.another() for _ in range(19))]
+        for one in tabs:
+            one.open(f"{server.http}/#/job/{job_id}")
+        for one in tabs:
+            until(
+                one,
+                f"{SEQ} === 5 && document.querySelector('#connection').textContent === '● live'",
+            )
+        found = re.search(
+            r'connections\{stream="job",transport="websocket"\} (\d+)', client.get("/metrics").text
+        )
+        assert found
+        assert found[1] == "1"
+        writer.publish(job_id, 100)
+        for one in tabs:
+            until(one, f"{SEQ} === 105")
+
+
+HOSTILE: Final = (
+    "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 1'>\n",
+    "\x1b[31mred\x1b[0m \x1b]0;a title\x07\x1b[2J\x1b[1;44mwhite on blue\x1b[0m\n",
+    "\u202egnp.exe\u202c \u0645\u0631\u062d\u0628\u0627 \u05e9\u05dc\u05d5\u05dd\n",
+    "{{constructor.constructor('window.hacked = 1')()}} javascript:alert(1) %3Cscript%3E\n",
+    "\x00\x07\x1b[38;2;1;2;3m\U0001f600 &lt;b&gt; ]]> --> \u2028\n",
+)
+
+
+def test_what_tools_print_is_text(server: Served, writer: Writer, tmp_path: Path) -> None:
+    hook = "<b>hook</b>"
+    job_id = writer.job(project="/<img src=x onerror=window.hacked=1>")
+    writer.bus.publish(
+        job_id, EventType.HOOK_EXECUTION_STARTED, HookStarted(step_id=STEP, hook=hook)
+    )
+    for text in [*HOSTILE, *(["long " * 3276] * 64), "\nthe end\n"]:  # a line of a megabyte
+        said = HookOutput(step_id=STEP, hook=hook, stream="stdout", text=text)
+        writer.bus.publish(job_id, EventType.HOOK_OUTPUT, said)
+    for text in HOSTILE:
+        writer.publish(job_id, 5, text=text)
+    with chromium(tmp_path) as tab:
+        for path in (
+            "",
+            f"job/{job_id}",
+            *(f"job/{job_id}/{name}" for name in ("findings", "tests", "events")),
+        ):
+            visit(tab, f"{server.http}/#/{path}")
+            until(
+                tab,
+                "document.querySelector('main').innerText.includes('onerror') || document.querySelector('.tabs')",
+            )
+        until(tab, "document.querySelector('.event-row')")
+        tab.evaluate("document.querySelector('[name=text]').value = 'gnp.exe'")
+        tab.evaluate("document.querySelector('[name=text]').dispatchEvent(new Event('input'))")
+        until(
+            tab,
+            "document.querySelector('main').innerText.includes('6 of 96 events')",
+        )
+        visit(tab, f"{server.http}/#/job/{job_id}/output/{hook.replace('/', '%2F')}")
+        until(tab, "document.querySelector('.output').innerText.includes('the end')")
+        tab.evaluate("document.querySelector('.output').scrollTop = 0")
+        until(tab, "document.querySelector('.output .ansi-1').textContent === 'red'")
+        shown = tab.evaluate("document.querySelector('.output').innerText")
+        assert HOSTILE[0].strip() in shown
+        assert "\\u202egnp.exe\\u202c" in shown
+        assert tab.evaluate("document.querySelectorAll('.output-row').length") < 200
+        assert (
+            tab.evaluate(
+                "window.hacked ?? document.querySelectorAll('main img, main script').length"
+            )
+            == 0
+        )
+        assert (tab.console(), tab.complaints()) == ([], [])
+
+
+FOCUSED: Final = "document.activeElement.getAttribute('href')"
+
+
+class TestKeys:
+    @pytest.fixture
+    def jobs(self, writer: Writer) -> None:
+        for name in ("first", "second", "third"):
+            writer.publish(writer.job(name), 40)
+            writer.end(JobId(name))
+
+    def test_a_walk_without_a_mouse(self, jobs: None, server: Served, tmp_path: Path) -> None:
+        with chromium(tmp_path) as tab:
+            tab.open(f"{server.http}/#/")
+            until(tab, "document.querySelectorAll('.job-row').length === 3")
+            press(tab, "Tab", "Enter")  # the link to the content
+            until(tab, "document.activeElement.id === 'main' && location.hash === '#/'")
+            press(tab, "j", "j")
+            until(tab, f"{FOCUSED} === '#/job/second'")
+            press(tab, "k")
+            until(tab, f"{FOCUSED} === '#/job/third'")
+            press(tab, "Enter")
+            until(tab, "location.hash === '#/job/third' && document.querySelector('.tabs a')")
+            press(tab, "6")
+            until(tab, "location.hash.endsWith('/events') && document.querySelector('.event-row')")
+            press(tab, "j", "j", "j")
+            until(
+                tab,
+                "location.hash.endsWith('?seq=3') && document.querySelector('pre').innerText.includes('\"seq\": 3')",
+            )
+            press(tab, "/")
+            until(tab, "document.activeElement.name === 'text'")
+            press(tab, *"output", "Escape")
+            until(tab, "document.body.innerText.includes('8 of 41 events')")
+            press(tab, "?")
+            until(tab, "document.querySelector('dialog[open]').innerText.includes('history')")
+            press(tab, "Escape")
+            until(tab, "!document.querySelector('dialog')")
+            press(tab, "g", "h")
+            until(tab, "location.hash === '#/history'")
+            press(tab, "g", "j")
+            until(tab, "document.querySelectorAll('.job-row').length === 3")
+
+    def test_a_row_keeps_the_focus_while_the_list_lives(
+        self, jobs: None, server: Served, writer: Writer, tmp_path: Path
+    ) -> None:
+        with chromium(tmp_path) as tab:
+            tab.open(f"{server.http}/#/")
+            until(tab, "document.querySelectorAll('.job-row').length === 3")
+            press(tab, "j")
+            until(tab, f"{FOCUSED} === '#/job/third'")
+            begun = HookStarted(step_id=STEP, hook="ruff-check")
+            writer.bus.publish(writer.job("fourth"), EventType.HOOK_EXECUTION_STARTED, begun)
+            until(tab, "document.querySelectorAll('.job-row').length === 4")
+            assert tab.evaluate(FOCUSED) == "#/job/third"
+
+
+def test_a_server_with_a_token(writer: Writer, tmp_path: Path) -> None:
+    writer.publish(writer.job(), 3)
+    with serving(CRACKERJACK_TOKEN="sesame") as server, chromium(tmp_path) as tab:
+        tab.open(f"{server.http}/#/job/job123")
+        until(tab, "document.querySelector('[name=token]')")
+        tab.evaluate("document.querySelector('[name=token]').value = 'sesame'")
+        tab.evaluate("document.querySelector('main form').requestSubmit()")
+        until(tab, f"{SEQ} === 3 && document.querySelector('#connection').textContent === '● live'")
+
+
+def test_a_server_that_comes_back_with_another_token(writer: Writer, tmp_path: Path) -> None:
+    writer.publish(writer.job(), 3)
+    port = free_port()
+    with chromium(tmp_path) as tab:
+        with serving(port=port, CRACKERJACK_TOKEN="old") as server:
+            tab.open(f"{server.http}/?token=old#/job/job123")
+            until(
+                tab,
+                f"{SEQ} === 3 && document.querySelector('#connection').textContent === '● live'",
+            )
+            assert "token" not in tab.evaluate("location.href")
+        with serving(port=port, CRACKERJACK_TOKEN="new"):
+            until(tab, "document.querySelector('[name=token]')")
+
+
+AXE: Final = """
+axe.run(document).then(({ violations }) => violations.map(({ id, nodes }) => [id, nodes.map(({ html }) => html)]))
+"""
+
+
+@pytest.mark.parametrize("theme", ["light", "dark"])
+def test_everybody_can_use_it(
+    theme: str, server: Served, writer: Writer, project: Path, tmp_path: Path
+) -> None:
+    axe = (node_module("axe-core") / "axe.min.js").read_text()
+    run(project, "-t", "--check", "--job-id", "ended")
+    writer.publish(writer.job("live"), 30)
+    with chromium(tmp_path) as tab:
+        tab.call(
+            "Emulation.setEmulatedMedia",
+            features=[{"name": "prefers-color-scheme", "value": theme}],
+        )
+        for path, shows in PAGES.items():
+            visit(tab, f"{server.http}/#{path}")
+            until(tab, shows)
+            tab.evaluate(f"{axe}; void 0")
+            assert (path, tab.evaluate(AXE)) == (path, [])
+
+
+TABS: Final = "document.querySelector('.tabs a[aria-current]') && document.querySelector('.tabs').nextSibling.childElementCount"
+PAGES: Final = {
+    "/": "document.querySelectorAll('.job-row').length === 2",
+    "/history": "document.querySelector('h1')",
+    "/compare/ended": "document.querySelector('h1')",
+    "/nowhere": "document.querySelector('.empty')",
+    "/job/unknown": "document.querySelector('.problem')",
+    "/job/live": TABS,
+    "/job/live/output/ruff-check": "document.querySelector('.output-row')",
+    "/job/live/events?seq=3": "document.querySelector('.event-row') && document.querySelector('pre')",
+    "/job/ended": TABS,
+    "/job/ended/findings": TABS,
+    "/job/ended/tests": TABS,
+    "/job/ended/changes": TABS,
+    "/job/ended/output/testing": "document.querySelector('.output-row')",
+    "/job/ended/events": "document.querySelector('.event-row')",
+}
