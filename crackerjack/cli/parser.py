@@ -212,6 +212,9 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         help="print a report at the end",
     )
     output.add_argument("--output", metavar="FILE", help="write the report to a file")
+    output.add_argument(
+        "--open", action="store_true", help="show the job in the browser, where a server has it"
+    )
     _add_volume(output)
 
 
@@ -267,6 +270,7 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
 def _add_watch(parser: argparse.ArgumentParser) -> None:
     _add_job(parser, optional=True)
     _add_project(parser)
+    parser.add_argument("--all", action="store_true", help="an overview of all jobs, like top")
     _add_server(parser)
     _add_volume(parser)
 
@@ -292,6 +296,7 @@ def _add_prune(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_serve(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--open", action="store_true", help="show the dashboard in the browser")
     parser.add_argument("--host", default="127.0.0.1", help="the address (default: 127.0.0.1)")
     parser.add_argument(
         "--port", metavar="N", type=port, default=8675, help="default: 8675; 0 takes a free one"

@@ -11,6 +11,7 @@ from contextlib import ExitStack, closing, contextmanager, suppress
 from types import FrameType
 from typing import IO, Any, Final
 
+from crackerjack.cli.open_page import open_job
 from crackerjack.cli.reporting import write_report, write_through
 from crackerjack.config import Config, find_project, load_config, state_dir
 from crackerjack.container import Container, open_container
@@ -46,6 +47,8 @@ def run(arguments: argparse.Namespace) -> int:
         view = stack.enter_context(closing(_view(arguments)))
         if arguments.format or arguments.json:  # else nobody asks what the job is
             sinks.append(snapshot.apply)
+        if arguments.open and (trouble := open_job(job.job_id)):
+            view.note(trouble)
         with _interruptible(job):
             exit_code = _follow(container, job, [*sinks, view.handle], view)
         _keep_house(container, config, job, view)

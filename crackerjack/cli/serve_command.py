@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 
+from crackerjack.cli.open_page import open_page
 from crackerjack.container import open_container
 from crackerjack.errors import UsageError
 from crackerjack.server_container import open_web
@@ -33,6 +34,9 @@ def serve(arguments: argparse.Namespace) -> int:
         host, port = listener.getsockname()[:2]
         shown = f"[{host}]" if ":" in host else host
         print(f"Serving at http://{shown}:{port} (Ctrl-C ends it)", file=sys.stderr, flush=True)
+        if arguments.open:
+            reached = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, shown)  # noqa: S104
+            open_page(f"http://{reached}:{port}/")
         serve_app(web.app, listener, web.bridge.drain)
     return ExitCode.PASSED
 

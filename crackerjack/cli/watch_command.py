@@ -11,6 +11,7 @@ from contextlib import closing, contextmanager, suppress
 from typing import Final
 
 from crackerjack.cli.job_commands import job_or_last
+from crackerjack.cli.overview_command import wants_overview, watch_overview
 from crackerjack.container import Container, open_container
 from crackerjack.errors import FutureCursor, StoreError, UsageError
 from crackerjack.events.event import WorkflowEvent
@@ -26,7 +27,14 @@ _LOOK_FOR_LOST: Final = 2.0  # seconds between looks whether the job's process i
 
 
 def watch(arguments: argparse.Namespace) -> int:
-    """Show a job until it ends; the exit code is the job's. Ctrl-C leaves it running."""
+    """Show a job until it ends; the exit code is the job's. Ctrl-C leaves it running.
+
+    Of several jobs, an overview.
+    """
+    if arguments.all and arguments.url:
+        raise UsageError(
+            "--all is about the jobs of this machine; open the server's URL in a browser"
+        )
     view = make_view(sys.stdout, verbosity=arguments.verbose - arguments.quiet)
     with closing(view):
         try:
@@ -35,6 +43,8 @@ def watch(arguments: argparse.Namespace) -> int:
 
                 return asyncio.run(_watch_server(arguments, view))
             with open_container(os.environ) as container:
+                if wants_overview(container, arguments):
+                    return watch_overview(container, arguments)
                 return _watch_store(container, arguments, view)
         except KeyboardInterrupt:
             view.close()
