@@ -7,7 +7,7 @@ import sys
 
 from benches.paired import machine
 
-BENCHES = ("checks", "noop", "startup", "output", "events", "stream", "agents")
+BENCHES = ("checks", "noop", "startup", "output", "events", "stream", "agents", "dashboard")
 
 
 def main() -> None:

@@ -94,6 +94,10 @@ class Tab:
             if event.get("sessionId") == self._session and event["method"] == "Log.entryAdded"
         ]
 
+    def reports(self) -> list[dict[str, Any]]:
+        """All that was reported about this tab."""
+        return [one for one in self._devtools.events if one.get("sessionId") == self._session]
+
     def wait_for(self, condition: Callable[[], object]) -> None:
         """Take what the browser reports until the condition holds."""
         self._devtools.wait_for(condition, lambda: (self.console(), self.complaints()))

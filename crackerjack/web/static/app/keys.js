@@ -17,7 +17,7 @@ const CHORD = 1500; // milliseconds until a `g` is forgotten
 /** @type {Record<string, string>} */
 const PLACES = { j: '#/', h: '#/history' };
 
-let went = 0;
+let went = -Infinity;
 
 /** Listen, from now on. @param {HTMLElement} main */
 export function listen(main) {
@@ -25,7 +25,10 @@ export function listen(main) {
     if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
     const target = /** @type {HTMLElement} */ (event.target);
     if (target.closest('input, select, textarea, [contenteditable]')) {
-      if (event.key === 'Escape' && target.matches('input[type=search]')) target.blur();
+      if (event.key === 'Escape' && target.matches('input[type=search]')) {
+        event.preventDefault(); // browsers would empty it
+        target.blur();
+      }
       return;
     }
     if (document.querySelector('dialog[open]')) return;
@@ -41,7 +44,7 @@ export function listen(main) {
  */
 function press(key, main, now) {
   const afterG = now - went < CHORD;
-  went = 0;
+  went = -Infinity;
   if (afterG && PLACES[key]) {
     location.hash = PLACES[key];
     return true;

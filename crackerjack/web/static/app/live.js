@@ -18,20 +18,27 @@ const followed = new Map();
 const page = `${Date.now()}-${Math.random()}`;
 let subscriptions = 0;
 
-/** @type {SharedWorker | null} */
-let worker = null;
-try {
-  worker = new SharedWorker('/app/live-worker.js', { type: 'module', name: 'crackerjack' });
-  worker.onerror = () => { // it could not be loaded: each tab has connections of its own
+/** Undefined until something is followed; null where there are no shared workers. @type {SharedWorker | null | undefined} */
+let worker;
+
+function connect() {
+  try {
+    worker = new SharedWorker('/app/live-worker.js', { type: 'module', name: 'crackerjack' });
+  } catch {
+    worker = null; // each tab has connections of its own
+    return;
+  }
+  worker.onerror = () => { // it could not be loaded
     worker = null;
     for (const id of followed.keys()) ask(id);
   };
   worker.port.onmessage = ({ data }) => take(data);
   worker.port.start();
-  const alive = () => worker?.port.postMessage({ alive: `crackerjack ${page}` });
-  if (navigator.locks) navigator.locks.request(`crackerjack ${page}`, () => { alive(); return new Promise(() => {}); });
-} catch {
-  worker = null; // no shared workers here
+  const alive = `crackerjack ${page}`;
+  navigator.locks?.request(alive, () => { // held as long as this page is there, however it goes
+    worker?.port.postMessage({ alive });
+    return new Promise(() => {});
+  });
 }
 
 addEventListener('pagehide', () => followed.forEach((_, id) => leave(id)));
@@ -54,6 +61,7 @@ function take({ id, events, state, end }) {
 /** Ask for the stream, from where this page is. @param {string} id */
 function ask(id) {
   const { name, since } = /** @type {Followed} */ (followed.get(id));
+  if (worker === undefined) connect();
   if (worker) {
     worker.port.postMessage({ id, name, since, token: token() });
     return;
