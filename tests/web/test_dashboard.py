@@ -363,7 +363,7 @@ PAGES: Final = {
     "/job/unknown": "document.querySelector('.problem')",
     "/job/live": TABS,
     "/job/live/output/ruff-check": "document.querySelector('.output-row')",
-    "/job/live/events?seq=3": "document.querySelector('.event-row') && document.querySelector('pre')",
+    "/job/live/events?seq=3": "document.querySelector('.event-summary') && document.querySelector('pre')",
     "/job/ended": TABS,
     "/job/ended/findings": TABS,
     "/job/ended/tests": TABS,

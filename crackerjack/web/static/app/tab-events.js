@@ -42,7 +42,7 @@ export function open(box, { job, place, signal }) {
       job.finished ? null : h('label', null, following, 'Follow'), count),
     problem, nothing, list, detail);
 
-  const pages = new Pages(job.id, signal);
+  const pages = new Pages(job.id, signal, () => draw());
   /** The `seq` of each row. @type {number[]} */
   let rows = [];
   let selected = Number(place.query.get('seq')) || 0;
@@ -51,7 +51,7 @@ export function open(box, { job, place, signal }) {
 
   /** @param {number} seq */
   function drawRow(seq) {
-    const event = pages.event(seq, draw, (error) => tellProblem(problem, error));
+    const event = pages.event(seq, (error) => tellProblem(problem, error));
     const row = h('div', {
       class: `event-row${seq === selected ? ' hit' : ''}`, onclick: () => select(seq === selected ? 0 : seq),
     }, h('span', { class: 'number faint' }, String(seq)));
@@ -204,8 +204,9 @@ function summary(event) {
 
 /** The pages of the log that were looked at last. */
 class Pages {
-  /** @param {string} jobId @param {AbortSignal} signal */
-  constructor(jobId, signal) {
+  /** @param {string} jobId @param {AbortSignal} signal @param {() => void} onCome whoever asked for it */
+  constructor(jobId, signal, onCome) {
+    this.onCome = onCome;
     this.jobId = jobId;
     this.signal = signal;
     /** @type {Map<number, Map<number, any>>} */
@@ -217,14 +218,13 @@ class Pages {
   /**
    * The event, if it is here; else it is asked for.
    * @param {number} seq
-   * @param {() => void} onCome
    * @param {(error: unknown) => void} onError
    */
-  event(seq, onCome, onError) {
+  event(seq, onError) {
     const number = Math.floor((seq - 1) / PAGE);
     const event = this.kept.get(number)?.get(seq);
     if (!event && !this.asked.has(number)) {
-      this.ask(number, seq).then(onCome, (error) => {
+      this.ask(number, seq).catch((error) => {
         if (!this.signal.aborted) onError(error);
       });
     }
@@ -260,6 +260,7 @@ class Pages {
       const page = this.page(number);
       for (const event of answer.events) page.set(event.seq, event);
       this.asked.delete(number);
+      this.onCome();
       if (!page.has(seq)) throw new Error(`there is no event ${seq}`);
     }, (error) => {
       setTimeout(() => this.asked.delete(number), 2000); // not at once again
