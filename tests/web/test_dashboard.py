@@ -311,7 +311,9 @@ def test_a_server_with_a_token(writer: Writer, tmp_path: Path) -> None:
         tab.open(f"{server.http}/#/job/job123")
         until(tab, "document.querySelector('[name=token]')")
         tab.evaluate("document.querySelector('[name=token]').value = 'sesame'")
-        tab.evaluate("document.querySelector('main form').requestSubmit()")
+        tab.evaluate("void (window.asked = 1)")
+        tab.evaluate("void setTimeout(() => document.querySelector('main form').requestSubmit())")
+        tab.wait_for(lambda: not tab.evaluate("window.asked"))  # the page is loaded anew
         until(tab, f"{SEQ} === 3 && document.querySelector('#connection').textContent === '● live'")
 
 

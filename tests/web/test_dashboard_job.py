@@ -123,7 +123,8 @@ class TestOverview:
         page.open("/job/job123")
         page.wait("document.querySelectorAll('.tl-row').length === 11")
         rows: list[str] = page.value(
-            "[...document.querySelectorAll('.tl-row')].map((row) => row.getAttribute('aria-label'))"
+            "[...document.querySelectorAll('.tl-row')]"
+            ".map((row) => row.getAttribute('aria-description') ?? row.getAttribute('aria-label'))"
         )
         said = "\n".join(rows)
         assert "file-checks: passed, known from an earlier run on the same files" in said

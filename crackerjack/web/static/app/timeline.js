@@ -119,7 +119,8 @@ export class JobTimeline extends HTMLElement {
     const key = [width, index, bars, row.status, row.cached, row.note, row.findings, row.expected, row.chained, this.textAfter(row), this.span.toFixed(2)].join('|');
     if (drawn.key === key) return;
     drawn.key = key;
-    element.setAttribute('aria-label', inWords(row));
+    // A link is called what is read on it; the rest describes it.
+    element.setAttribute(row.href ? 'aria-description' : 'aria-label', inWords(row));
     element.setAttribute('class', `tl-row tone-${tone(row.status)}${row.top ? ' tl-top' : ''}${row.head ? ' tl-step' : ''}`);
     if (row.href) element.setAttribute('href', row.href);
     element.setAttribute('transform', `translate(0 ${AXIS + index * shape.row})`);
@@ -147,8 +148,8 @@ export class JobTimeline extends HTMLElement {
     const middle = shape.above ? 13 : shape.row / 2 + 4.5;
     const parts = [
       svg('rect', { class: 'tl-hit', x: 1, y: 1, width: width - 2, height: shape.row - 2, rx: 4 }),
-      svg('text', { class: 'tl-sign', x: row.top || !shape.label ? 4 : 16, y: middle }, sign(row.status)),
-      svg('text', { class: 'tl-label', x: row.top || !shape.label ? 20 : 32, y: middle }, cut(row.label, shape.label ? (row.top ? 25 : 23) : 30)),
+      svg('text', { class: 'tl-sign', x: row.top || !shape.label ? 4 : 16, y: middle }, `${sign(row.status)} `),
+      svg('text', { class: 'tl-label', x: row.top || !shape.label ? 20 : 32, y: middle }, `${cut(row.label, shape.label ? (row.top ? 25 : 23) : 30)} `),
     ];
     const last = row.bars[row.bars.length - 1];
     let end = x(last ? last.from : 0);
