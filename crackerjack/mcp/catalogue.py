@@ -37,6 +37,7 @@ TOOLS: Final = (
         models.Started,
         Tools.run_checks,
         read_only=False,
+        destructive=True,  # of what files held before: undo has that
         idempotent=False,
     ),
     Entry(

@@ -28,7 +28,7 @@ from tests.web.serving import SECONDS
 pytestmark = pytest.mark.anyio
 
 READ_ONLY = {"wait", "findings", "compare", "output", "jobs", "explain"}
-DESTRUCTIVE = {"cancel", "undo"}
+DESTRUCTIVE = {"run_checks", "cancel", "undo"}
 
 
 async def test_the_tools_say_what_they_take_give_and_change(server: InProcess, era: str) -> None:
