@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import sys
 import threading
@@ -12,7 +11,7 @@ from contextlib import ExitStack
 from typing import Final
 
 from crackerjack.config import Config
-from crackerjack.errors import JobExists, StillRunning, StoreError
+from crackerjack.errors import JobExists, ProjectBusy, StillRunning, StoreError
 from crackerjack.events.bus import WorkflowEventBus
 from crackerjack.events.event import WorkflowEvent
 from crackerjack.events.hub import Hub
@@ -71,6 +70,11 @@ class Job:
         """Say how the job ended; called once, by what ran it."""
         self._exit_code = exit_code
         self._ended.set()
+
+
+def refuse_to_wait(holder: str) -> None:
+    """For clients who would not expect it any more when it comes. Raises :exc:`ProjectBusy`."""
+    raise ProjectBusy(holder)
 
 
 class JobManager:
@@ -160,29 +164,18 @@ class JobManager:
         self._log.job(job_id)
         return fold(self.events(job_id), job_id=job_id)
 
-    def undo(
-        self, job_id: JobId, on_wait: Callable[[str], None], *, patience: float = math.inf
-    ) -> list[UndoOutcome]:
+    def undo(self, job_id: JobId, on_wait: Callable[[str], None]) -> list[UndoOutcome]:
         """Put back what an ended job changed, file by file, unless someone changed it since.
 
-        `on_wait` is told of whom it waits for: another run on the same project. Raises
-        :exc:`UsageError` where that goes on for more than `patience` seconds.
+        `on_wait` is told of whom it waits for: another run on the same project. It may raise; see
+        :func:`refuse_to_wait`. Raises :exc:`StillRunning`.
         """
         entry = self._log.job(job_id)
         if entry.terminal is None:
             raise StillRunning(job_id)
         with ProjectLock(self._state_dir, entry.header.project) as lock:
             holder = f"the undoing of job {job_id}"
-            deadline = time.monotonic() + patience
-            if not lock.acquire(
-                exclusive=True,
-                holder=holder,
-                on_wait=on_wait,
-                cancelled=lambda: time.monotonic() > deadline,
-            ):
-                raise UsageError(
-                    f"another run works on {entry.header.project}: undo job {job_id} when it has ended"
-                )
+            lock.acquire(exclusive=True, holder=holder, on_wait=on_wait)
             return self._undo.undo(job_id, entry.header.project)
 
     def changes(self, job_id: JobId) -> tuple[FileChange, ...]:

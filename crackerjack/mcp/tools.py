@@ -21,7 +21,7 @@ from crackerjack.hooks.source_lines import SourceLines
 from crackerjack.hooks.undo import Restoration, UndoOutcome
 from crackerjack.jobs.comparison import base_of, compare
 from crackerjack.jobs.detached import DetachedOptions, start_detached
-from crackerjack.jobs.job_manager import JobManager
+from crackerjack.jobs.job_manager import JobManager, refuse_to_wait
 from crackerjack.jobs.snapshot import JobSnapshot
 from crackerjack.mcp import inputs, models
 from crackerjack.mcp.compared import compared
@@ -39,9 +39,6 @@ _FIRST_REPORT: Final = 2.0  # seconds
 _REPORT_EVERY: Final = 10.0
 """Seconds between reports in a long wait: a person sees that it goes on, and clients that give up
 after a minute without a word do not."""
-_PATIENCE: Final = 5.0
-"""Seconds that undo waits for another run on the project: it must not come when nobody expects it any
-more, and a thread waits, of which all calls together have few."""
 _TEXT: Final = 16_000  # characters of output
 _LINE: Final = 2_000  # characters
 _TESTS: Final = 20
@@ -204,9 +201,7 @@ class Tools:
         """Put back what a job changed."""
         job_id = asked.job_id
         entry = self._entry(call, job_id)
-        outcomes = await asyncio.to_thread(
-            self._jobs.undo, entry.header.job_id, lambda _holder: None, patience=_PATIENCE
-        )
+        outcomes = await asyncio.to_thread(self._jobs.undo, entry.header.job_id, refuse_to_wait)
         return models.Undone(
             job_id=job_id,
             files={

@@ -12,13 +12,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from crackerjack.errors import NotComparable, ProjectBusy, UsageError
+from crackerjack.errors import NotComparable, UsageError
 from crackerjack.events.payload import DiagnosticFound
 from crackerjack.hooks.diagnostic import printable_path
 from crackerjack.hooks.source_lines import SourceLines
 from crackerjack.jobs.comparison import base_of, compare
 from crackerjack.jobs.file_changes import changed_files
-from crackerjack.jobs.job_manager import JobManager
+from crackerjack.jobs.job_manager import JobManager, refuse_to_wait
 from crackerjack.masking import Masker
 from crackerjack.reports import FORMATS
 from crackerjack.types import JobId, parse_job_id
@@ -127,13 +127,9 @@ class ReviewRoutes:
         entry = await asyncio.to_thread(self._jobs.entry, job_id)
         if entry.header.project not in self._roots:
             return self._roots.refusal(entry.header.project)
-        outcomes = await asyncio.to_thread(self._jobs.undo, job_id, _refuse_to_wait)
+        outcomes = await asyncio.to_thread(self._jobs.undo, job_id, refuse_to_wait)
         files = [msgspec.structs.replace(one, path=printable_path(one.path)) for one in outcomes]
         return as_json({"job_id": job_id, "files": files})
-
-
-def _refuse_to_wait(holder: str) -> None:
-    raise ProjectBusy(holder)
 
 
 def _is_inside(project: str, path: str) -> bool:
