@@ -15,7 +15,7 @@ import pytest
 from crackerjack.events.payload import EventType
 from tests.sample_run import FAST, TESTS, SampleRun, failing_run, finding, passing_run
 from tests.web.browser import Tab, chromium
-from tests.web.serving import SECONDS, Served, Writer
+from tests.web.serving import SECONDS, Served, Writer, serving
 
 MANY: Final = 20_000
 OPENS: Final = 5_000
@@ -241,6 +241,25 @@ class TestFindings:
         page.wait("location.hash.includes('by=rule') && document.querySelector('.by-rule')")
         codes = {one["code"] for one in logged}
         page.wait(f"document.querySelectorAll('.group-row').length === {len(codes)}")
+
+    def test_a_finding_is_shown_with_its_line(self, writer: Writer, tmp_path: Path) -> None:
+        project = tmp_path / "project"
+        project.mkdir()
+        (project / "module.py").write_text("X = 1\nimport os  # <b>here</b>\n")
+        (project / "pyproject.toml").write_text("")
+        job_id = writer.job(project=str(project))
+        writer.bus.publish(
+            job_id, EventType.DIAGNOSTIC_FOUND, finding("ruff-check", "module.py", 2)
+        )
+        writer.bus.flush(SECONDS)
+        with (
+            serving("--project-root", str(tmp_path)) as server,
+            chromium(tmp_path) as tab,
+        ):
+            page = Page(tab, server)
+            page.open(f"/job/{job_id}/findings?finding=ruff-check-module.py-2")
+            page.wait("document.querySelector('.details-inner .source')")
+            assert page.texts(".details-inner .source") == ["2 import os # <b>here</b>"]
 
     def test_filters_are_in_the_address(self, writer: Writer, page: Page) -> None:
         write(writer, failing_run())

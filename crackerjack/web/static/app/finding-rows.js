@@ -41,6 +41,8 @@ export function findingRow(one, { byRule, marked, open }) {
 export function detailsOf(one, editor, does) {
   return h('div', { class: 'details-inner' },
     h('pre', { class: 'words', tabindex: 0, role: 'group', 'aria-label': 'Message' }, one.message),
+    one.source ? h('pre', { class: 'source', tabindex: 0, role: 'group', 'aria-label': 'The line as it is now' },
+      h('span', { class: 'faint' }, `${one.line}  `), one.source) : null,
     h('p', { class: 'facts' },
       h('span', { class: 'mono' }, h('b', null, pathLine(one) || 'the project as a whole'), one.column ? `:${one.column}` : ''),
       h('span', null, one.hook, one.code ? h('span', { class: 'mono' }, ` ${one.code}`) : null),

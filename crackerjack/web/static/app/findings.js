@@ -3,7 +3,7 @@
 /**
  * @typedef {{step_id: string, hook: string, path: string | null, line: number | null, column: number | null,
  *   code: string | null, severity: string, message: string, fixable: boolean, fingerprint: string,
- *   text: string}} Finding `text` is what a search looks in
+ *   source?: string | null, text: string}} Finding `text` is what a search looks in, `source` the line as it is now
  */
 
 /** Changed by `take` and `apply` alone. */

@@ -53,7 +53,7 @@ class FindingsTab {
     const heard = this.job.seq;
     try {
       let answer;
-      do answer = await get(`/jobs/${encodeURIComponent(this.job.id)}/diagnostics`, this.signal);
+      do answer = await get(`/jobs/${encodeURIComponent(this.job.id)}/diagnostics?source=1`, this.signal);
       while (answer.seq < heard && !this.signal.aborted); // the server has yet to read what we heard
       this.findings.take(answer);
     } catch (error) {
