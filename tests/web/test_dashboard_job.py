@@ -122,6 +122,7 @@ class TestOverview:
         write(writer, failing_run())
         page.open("/job/job123")
         page.wait("document.querySelectorAll('.tl-row').length === 11")
+        page.wait("document.querySelector('main .badge').textContent.includes('failed')")
         rows: list[str] = page.value(
             "[...document.querySelectorAll('.tl-row')]"
             ".map((row) => row.getAttribute('aria-description') ?? row.getAttribute('aria-label'))"

@@ -120,7 +120,8 @@ export class JobTimeline extends HTMLElement {
     if (drawn.key === key) return;
     drawn.key = key;
     // A link is called what is read on it; the rest describes it.
-    element.setAttribute(row.href ? 'aria-description' : 'aria-label', inWords(row));
+    const isLink = element.tagName === 'a';
+    element.setAttribute(isLink ? 'aria-description' : 'aria-label', inWords(row));
     element.setAttribute('class', `tl-row tone-${tone(row.status)}${row.top ? ' tl-top' : ''}${row.head ? ' tl-step' : ''}`);
     if (row.href) element.setAttribute('href', row.href);
     element.setAttribute('transform', `translate(0 ${AXIS + index * shape.row})`);
