@@ -225,7 +225,7 @@ def test_who_left_the_group_is_ended_with_the_rest(run: Runner, term: str) -> No
         how = {"start_new_session": True} if sys.argv[1] == "session" else {"process_group": 0}
         below = "import os, subprocess; subprocess.run(['sleep', '1000'], process_group=0)"
         child = subprocess.Popen([sys.executable, "-c", below], **how)
-        print(child.pid, os.getpid(), flush=True)
+        os.write(1, f"{child.pid} {os.getpid()}\\n".encode())  # at once: the other one writes too
         child.wait()
     """
     start = f'{term}python=$0; for how in session group; do $python -c "$1" $how & done; wait; sleep 1000'
