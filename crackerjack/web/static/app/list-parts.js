@@ -1,6 +1,7 @@
 // What the lists of findings and of tests have in common.
 
 import { fill, h } from './dom.js';
+import { editorSetting } from './places.js';
 
 /**
  * A row of a list that is as high as what is in it.
@@ -38,4 +39,21 @@ export function setOptions(select, options, chosen) {
     select.dataset.options = key;
   }
   select.value = chosen;
+}
+
+/** The words of a search, each of which must be found. @param {string} text */
+export function wordsOf(text) {
+  return text.toLowerCase().split(/\s+/).filter(Boolean);
+}
+
+/**
+ * What stands below a list whose rows have places: its keys, what was said last, and the editor's setting.
+ * @param {import('./virtual-list.js').VirtualList} list
+ * @param {HTMLElement} said
+ */
+export function listFoot(list, said) {
+  return h('div', { class: 'list-foot' },
+    h('p', { class: 'faint key-hints' }, h('kbd', null, '↑'), ' ', h('kbd', null, '↓'), ' go, ', h('kbd', null, 'Enter'), ' opens, ',
+      h('kbd', null, 'c'), ' copies path:line, ', h('kbd', null, 'e'), ' opens the editor'),
+    said, editorSetting(() => list.refresh()));
 }

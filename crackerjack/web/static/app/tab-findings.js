@@ -5,10 +5,10 @@ import { fill, h } from './dom.js';
 import { plural, sign, tone } from './format.js';
 import { detailsOf, findingRow, groupRow } from './finding-rows.js';
 import { Findings, grouped } from './findings.js';
-import { openEditor, openRow, setOptions } from './list-parts.js';
+import { listFoot, openEditor, openRow, setOptions, wordsOf } from './list-parts.js';
 import { tellProblem } from './main.js';
 import { paced } from './pace.js';
-import { copy, editorLink, editorSetting, pathLine } from './places.js';
+import { copy, editorLink, pathLine } from './places.js';
 import { refine } from './router.js';
 import './virtual-list.js';
 
@@ -98,7 +98,7 @@ class FindingsTab {
     if (this.early) return;
     const all = this.findings.inOrder();
     this.seek(all);
-    const words = this.wanted.text.toLowerCase().split(/\s+/).filter(Boolean);
+    const words = wordsOf(this.wanted.text);
     const found = all.filter((one) => this.matches(one, words));
     this.rows = grouped(found, this.wanted.by === 'rule', this.shut, this.details);
     this.ui.list.hidden = !found.length;
@@ -122,7 +122,7 @@ class FindingsTab {
       return;
     }
     this.sought = '';
-    if (!this.matches(one, this.wanted.text.toLowerCase().split(/\s+/).filter(Boolean))) {
+    if (!this.matches(one, wordsOf(this.wanted.text))) {
       Object.assign(this.wanted, { text: '', hook: '', severity: '' });
       this.ui.text.value = '';
     }
@@ -283,10 +283,7 @@ function layout(tab, ui) {
     ui.problem,
     h('div', { class: 'bar list-bar', role: 'search', 'aria-label': 'Findings' }, ui.text, ui.hook, ui.chips, ui.by, ui.fold),
     ui.count, ui.empty, ui.list,
-    h('div', { class: 'list-foot' },
-      h('p', { class: 'faint key-hints' }, h('kbd', null, '↑'), ' ', h('kbd', null, '↓'), ' go, ', h('kbd', null, 'Enter'), ' opens, ',
-        h('kbd', null, 'c'), ' copies path:line, ', h('kbd', null, 'e'), ' opens the editor'),
-      ui.said, editorSetting(() => ui.list.refresh())),
+    listFoot(ui.list, ui.said),
   ];
 }
 

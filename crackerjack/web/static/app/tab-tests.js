@@ -3,10 +3,10 @@
 import { eachEvent } from './api.js';
 import { fill, h } from './dom.js';
 import { plural, sign, tone, words } from './format.js';
-import { openEditor, openRow } from './list-parts.js';
+import { listFoot, openEditor, openRow, wordsOf } from './list-parts.js';
 import { tellProblem } from './main.js';
 import { paced } from './pace.js';
-import { copy, editorLink, editorSetting, pathLine } from './places.js';
+import { copy, editorLink, pathLine } from './places.js';
 import { refine } from './router.js';
 import { FAILING, ordered, OUTCOMES, TestResults, TYPES } from './test-results.js';
 import { detailsOf, headRow, testRow } from './test-rows.js';
@@ -92,7 +92,7 @@ class TestsTab {
     if (this.early) return;
     const all = this.results.all;
     this.seek(all);
-    const asked = this.wanted.text.toLowerCase().split(/\s+/).filter(Boolean);
+    const asked = wordsOf(this.wanted.text);
     const found = all.filter((test) => this.matches(test, asked));
     const slowest = found.reduce((most, test) => Math.max(most, test.duration), 0);
     const list = this.ui.list;
@@ -120,7 +120,7 @@ class TestsTab {
       return;
     }
     this.sought = '';
-    if (!this.matches(one, this.wanted.text.toLowerCase().split(/\s+/).filter(Boolean))) {
+    if (!this.matches(one, wordsOf(this.wanted.text))) {
       Object.assign(this.wanted, { text: '', outcome: '' });
       this.ui.text.value = '';
     }
@@ -252,10 +252,7 @@ function layout(ui) {
     ui.problem,
     h('div', { class: 'bar list-bar', role: 'search', 'aria-label': 'Tests' }, ui.text, ...ui.chips),
     ui.count, ui.empty, ui.list,
-    h('div', { class: 'list-foot' },
-      h('p', { class: 'faint key-hints' }, h('kbd', null, '↑'), ' ', h('kbd', null, '↓'), ' go, ', h('kbd', null, 'Enter'), ' opens, ',
-        h('kbd', null, 'c'), ' copies path:line, ', h('kbd', null, 'e'), ' opens the editor'),
-      ui.said, editorSetting(() => ui.list.refresh())),
+    listFoot(ui.list, ui.said),
   ];
 }
 
