@@ -165,7 +165,9 @@ function hrefOf(job, hook, step) {
 function chain(rows, job) {
   const all = rows.flatMap((row) => (row.head ? [] : row.bars.map((bar) => ({ row, bar }))));
   const left = new Set(all);
-  let at = all.reduce((last, one) => (!last || one.bar.to > last.bar.to ? one : last), /** @type {typeof all[0] | null} */ (null));
+  const end = all.reduce((most, one) => Math.max(most, one.bar.to), -1);
+  // Of several that ended just then, the last in the plan: which it was must not hang on a rounding.
+  let at = all.filter((one) => one.bar.to >= end - NEAR).at(-1) || null;
   while (at) {
     at.bar.chained = at.row.chained = true;
     left.delete(at);
