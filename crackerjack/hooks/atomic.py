@@ -74,16 +74,19 @@ def create_file(path: str, content: bytes, mode: int) -> Refusal | None:
     return None
 
 
-def read_regular(path: str) -> bytes:
+def read_regular(path: str, most: int | None = None) -> bytes:
     """Return the content of a file, never of what a symbolic link, a pipe or a device leads to.
 
-    Raises :exc:`OSError`.
+    Raises :exc:`OSError`, also for a file of more than `most` bytes.
     """
     descriptor = os.open(path, READ_REGULAR)
     with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode):
             raise OSError(errno.EINVAL, "not a regular file", path)
-        return file.read()
+        if most is not None and found.st_size > most:
+            raise OSError(errno.EFBIG, os.strerror(errno.EFBIG), path)
+        return file.read(-1 if most is None else most)
 
 
 def _temporary_in(directory: str) -> str:

@@ -24,6 +24,7 @@ from crackerjack.hooks.files import content_digest
 if TYPE_CHECKING:
     import sqlite3
 
+_LARGEST: Final = 64 * 1024 * 1024  # bytes, see `FileChange.most`
 GONE: Final = ""
 """The `after_digest` of a file that the job removed."""
 
@@ -61,6 +62,11 @@ class FileChange(msgspec.Struct, frozen=True):
     mode: int
     """Permissions before the change."""
 
+    @property
+    def most(self) -> int:
+        """Bytes: what is larger by now is not what a job left, and would fill the memory."""
+        return max(_LARGEST, 2 * len(self.before))
+
 
 class Restoration(enum.StrEnum):
     """What became of putting one file back."""
@@ -88,7 +94,7 @@ class UndoOutcome(msgspec.Struct, frozen=True):
 def restore(root: str, change: FileChange) -> UndoOutcome:
     """Give the file the content it had before, unless it is not what the change left."""
     try:
-        current = read_regular(os.path.join(root, change.path))
+        current = read_regular(os.path.join(root, change.path), change.most)
     except FileNotFoundError:
         if change.after_digest != GONE:
             return UndoOutcome(change.path, Restoration.MISSING)

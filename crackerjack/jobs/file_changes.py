@@ -86,7 +86,7 @@ _NO_DIFF: Final = {
 def _now(root: str, change: FileChange) -> tuple[FileState, bytes | None]:
     """What the file is, and what the job left in it where that is known."""
     try:
-        current = read_regular(os.path.join(root, change.path))
+        current = read_regular(os.path.join(root, change.path), change.most)
     except FileNotFoundError:
         if change.after_digest == GONE:
             return FileState.AS_LEFT, b""

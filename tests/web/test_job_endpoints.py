@@ -119,6 +119,18 @@ class TestUndo:
         again = client.post("/jobs/job123/undo").json()["files"]
         assert [one["outcome"] for one in again if one["path"] == "module.py"] == ["already"]
 
+    def test_what_stands_there_by_now_does_not_fill_the_memory(
+        self, client: httpx.Client, project: Path
+    ) -> None:
+        run(project)
+        os.truncate(project / "module.py", 1 << 40)  # a terabyte, of which nothing is on the disk
+        assert changes(client)["module.py"]["state"] == "unreadable"
+        [outcome] = client.post("/jobs/job123/undo").raise_for_status().json()["files"]
+        assert (outcome["outcome"], outcome["reason"]) == (
+            "refused",
+            "cannot be read: File too large",
+        )
+
     def test_a_job_that_goes_on_is_not_undone(
         self, client: httpx.Client, writer: Writer, project: Path
     ) -> None:
