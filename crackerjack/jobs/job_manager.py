@@ -7,11 +7,11 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Final
 
 from crackerjack.config import Config
-from crackerjack.errors import JobExists, ProjectBusy, StillRunning, StoreError
+from crackerjack.errors import JobExists, ProjectBusy, StillRunning, StoreError, StoreUnavailable
 from crackerjack.events.bus import WorkflowEventBus
 from crackerjack.events.event import WorkflowEvent
 from crackerjack.events.hub import Hub
@@ -132,8 +132,9 @@ class JobManager:
         return self._log.job(job_id)
 
     def entries(self, *, project: str | None = None, limit: int = 1000) -> list[JobEntry]:
-        """Jobs, newest first; those whose process was lost are ended first."""
-        self.end_lost_jobs()
+        """Jobs, newest first; those whose process was lost are ended first, if the store can be written."""
+        with suppress(StoreUnavailable):  # on a full disk it can be read nonetheless
+            self.end_lost_jobs()
         return self._log.jobs(project=project, limit=limit)
 
     def terminal_event(self, entry: JobEntry) -> WorkflowEvent | None:
