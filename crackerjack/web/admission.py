@@ -84,7 +84,7 @@ class Admission(msgspec.Struct, frozen=True, kw_only=True):
             return None
         if not is_local(scope):
             return Refusal(403, "origin", "only this machine may ask without an Origin or a token")
-        if _is_for_another_site(headers):
+        if _is_for_another_site(headers, scope.get("method", "")):
             return Refusal(403, "origin", "pages of other sites may not ask here")
         return None
 
@@ -179,14 +179,13 @@ def _name(host: str) -> str:
     return (found[1] or found[2]).lower() if found else ""
 
 
-def _is_for_another_site(headers: Mapping[str, str]) -> bool:
+def _is_for_another_site(headers: Mapping[str, str], method: str) -> bool:
     """Whether a page of another site embeds the answer, as an image say: then there is no Origin.
 
-    A link that somebody follows is no such thing. See W3C's Fetch Metadata.
+    A link that somebody follows is no such thing, but a form that is sent is. See W3C's Fetch Metadata.
     """
-    return headers.get("sec-fetch-site") in {"cross-site", "same-site"} and (
-        headers.get("sec-fetch-dest") != "document"
-    )
+    is_link = headers.get("sec-fetch-dest") == "document" and method in {"GET", "HEAD"}
+    return headers.get("sec-fetch-site") in {"cross-site", "same-site"} and not is_link
 
 
 def _address(name: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address | None:

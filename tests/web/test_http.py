@@ -382,6 +382,11 @@ def test_pages_of_other_sites_may_not_ask(
     assert words in answer.json()["detail"]
 
 
+def test_a_form_of_another_site_may_not_be_sent(client: httpx.Client) -> None:
+    headers = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "document"}
+    assert client.post("/jobs/job123/cancel", headers=headers).status_code == 403
+
+
 def test_a_page_may_not_add_an_origin_of_ours(client: httpx.Client) -> None:
     ours = str(client.base_url).rstrip("/")
     for origins in (["http://evil.example", ours], [ours, "http://evil.example"]):
