@@ -59,7 +59,12 @@ class ReviewRoutes:
         """``GET /jobs/{id}/diagnostics``: the findings that stand, as JSON or SARIF."""
         snapshot = await self._snapshots.of(wanted_job(request))
         if _SARIF in request.headers.get("accept", ""):
-            return Response(FORMATS["sarif"](snapshot).encode(), media_type=_SARIF)
+            # Seconds, of a job with many findings; one that goes on changes with every event that is read here.
+            sarif = FORMATS["sarif"]
+            report = (
+                await asyncio.to_thread(sarif, snapshot) if snapshot.finished else sarif(snapshot)
+            )
+            return Response(report.encode(), media_type=_SARIF)
         asked = request.query_params
         wanted = {name: asked[name] for name in ("hook", "path", "severity") if name in asked}
         if asked.get("source", "0") not in {"0", "1"}:
@@ -72,9 +77,8 @@ class ReviewRoutes:
         seq = snapshot.seq
         if asked.get("source") == "1":
             rows = await asyncio.to_thread(self._with_lines, snapshot.job_id, found)
-        else:
-            rows = msgspec.to_builtins(found)
-        return as_json({"diagnostics": rows, "seq": seq})
+            return as_json({"diagnostics": rows, "seq": seq})
+        return as_json({"diagnostics": found, "seq": seq})
 
     def _with_lines(self, job_id: JobId, found: Sequence[DiagnosticFound]) -> list[dict[str, Any]]:
         """The findings with the lines that they are about, as these are now."""
