@@ -3,7 +3,7 @@
 //   const following = crackerjack.stream('http://127.0.0.1:8675', 'job123', {
 //     since: 0,                       // only events after this seq
 //     types: ['hook_*'],              // all when left out
-//     token: '...',                   // sent as a subprotocol; only where the server has one
+//     token: '...',                   // only where the server has one; sent as a subprotocol if it can be one
 //     onEvent: (event) => {},         // event_type, data, timestamp, job_id, seq
 //     onState: (state) => {},         // {connected, reason, retryAfter}; retryAfter in seconds
 //     onEnd: (error) => {},           // undefined: the job has ended; else why there is no more
@@ -39,6 +39,8 @@
   function stream(url, jobId, options) {
     const settings = Object.assign({ since: 0, onEvent() {}, onState() {}, onEnd() {} }, options);
     const Socket = settings.WebSocket || WebSocket;
+    const token = settings.token || '';
+    const named = /^[\w.!#$%&'*+^`|~-]+$/.test(token); // else it can be no subprotocol: base64 has / and =
     const filtered = Boolean(settings.types && settings.types.length);
     const base = url.replace(/^http/, 'ws').replace(/\/+$/, '');
     let cursor = settings.since;
@@ -74,8 +76,9 @@
       // After a failure in small messages: of a large one that is cut off, nothing would be left.
       const query = new URLSearchParams({ since: String(cursor), batch: failures ? '0' : '1' });
       if (filtered) query.set('types', settings.types.join(','));
+      if (token && !named) query.set('token', token);
       const address = `${base}/ws/progress/${encodeURIComponent(jobId)}?${query}`;
-      const protocols = settings.token ? ['crackerjack', `crackerjack.bearer.${settings.token}`] : [];
+      const protocols = named ? ['crackerjack', `crackerjack.bearer.${token}`] : [];
       socket = new Socket(address, protocols);
       socket.onopen = () => settings.onState({ connected: true, reason: '', retryAfter: 0 });
       socket.onmessage = (message) => {

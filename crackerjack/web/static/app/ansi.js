@@ -1,21 +1,18 @@
 // What tools print: lines with ANSI colours (ECMA-48, SGR) as rows of spans with classes. What else a
 // terminal would do - move the cursor, set its title - is left out, and what would hide text is shown.
 
+import { visible } from './format.js';
+
 /**
  * @typedef {{text: string, classes: string}} Span
  * @typedef {{spans: Span[], number: number, goesOn: boolean}} Row of at most ROW characters; `goesOn` one before
  */
 
 const ROW = 400; // characters: a line of a megabyte is many rows
-// CSI sequences, OSC and other strings up to their end, and escapes of two characters.
-const ESCAPE = /\u001b(?:\[([0-?]*)[ -/]*([@-~])|[\]PX^_][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[ -/]*[0-~]?)/g;
-// Controls, and the characters that change the direction of text: https://trojansource.codes
-const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069\ufeff]/g;
-
-/** @param {string} text */
-export function visible(text) {
-  return text.replace(HIDDEN, (found) => `\\u${found.charCodeAt(0).toString(16).padStart(4, '0')}`);
-}
+const OPEN = 40 * ROW; // characters of a line without an end that are read again when more of it comes
+const ESCAPE_LENGTH = 200; // characters: one that is longer is cut there
+// CSI sequences, OSC and other strings that have an end, and escapes of two characters.
+const ESCAPE = /\u001b(?:\[([0-?]*)[ -/]*([@-~])|[\]PX^_](?:[^\u0007\u001b]*(?:\u0007|\u001b\\))?|[ -/]*[0-~]?)/g;
 
 /** Takes text as it comes, whole lines or not, and makes rows of it. */
 export class Lines {
@@ -24,8 +21,10 @@ export class Lines {
     this.rows = [];
     this.lines = 0;
     this.rest = '';
+    /** Whether the last line goes on: it was too long to be kept whole. */
+    this.goesOn = false;
     this.style = new Style();
-    /** What is to be taken back when the rest of a line comes. @type {{rows: number, style: Style} | null} */
+    /** What is to be taken back when the rest of a line comes. @type {{rows: number, lines: number, goesOn: boolean, style: Style} | null} */
     this.open = null;
   }
 
@@ -33,26 +32,37 @@ export class Lines {
   take(text) {
     if (this.open) {
       this.rows.length = this.open.rows;
-      this.lines -= 1;
+      this.lines = this.open.lines;
       this.style = this.open.style;
+      this.goesOn = this.open.goesOn;
       this.open = null;
     }
     const lines = (this.rest + text).split('\n');
     this.rest = lines.pop() || '';
-    for (const line of lines) this.add(line);
+    for (const line of lines) {
+      this.add(line);
+      this.goesOn = false;
+    }
+    if (this.rest.length > OPEN) {
+      const escape = this.rest.lastIndexOf('\u001b'); // the rest of which may be yet to come
+      const end = escape >= this.rest.length - ESCAPE_LENGTH ? escape : this.rest.length;
+      this.add(this.rest.slice(0, end));
+      this.rest = this.rest.slice(end);
+      this.goesOn = true;
+    }
     if (this.rest) {
-      this.open = { rows: this.rows.length, style: Object.assign(new Style(), this.style) };
+      this.open = { rows: this.rows.length, lines: this.lines, goesOn: this.goesOn, style: Object.assign(new Style(), this.style) };
       this.add(this.rest);
     }
   }
 
   /** @param {string} line */
   add(line) {
-    this.lines += 1;
+    if (!this.goesOn) this.lines += 1;
     const shown = line.replace(/\r+$/, '');
     const last = shown.slice(shown.lastIndexOf('\r') + 1); // a progress bar: a terminal shows the last one
     /** @type {Row} */
-    let row = { spans: [], number: this.lines, goesOn: false };
+    let row = { spans: [], number: this.lines, goesOn: this.goesOn };
     let room = ROW;
     this.rows.push(row);
     for (const span of this.style.spans(last)) {

@@ -30,6 +30,11 @@ export class Refused extends Error {
     super(message);
     this.status = status;
   }
+
+  /** Whether it may be another time: there is no server, or it cannot use its store. */
+  get mayPass() {
+    return this.status === 0 || this.status === 503;
+  }
 }
 
 /**
@@ -40,6 +45,9 @@ export class Refused extends Error {
 async function ask(path, options = {}) {
   const headers = new Headers(options.headers);
   const secret = token();
+  if (!/^[!-~]*$/.test(secret)) throw new Refused(401, 'no token is like that: it has ASCII characters only');
+  // a browser would take the dots for the directory above, and ask for something else
+  if (/\/\.\.?(?=[/?]|$)/.test(path)) throw new Refused(404, 'there is no such job or hook');
   if (secret) headers.set('Authorization', `Bearer ${secret}`);
   let answer;
   try {
@@ -64,6 +72,32 @@ async function ask(path, options = {}) {
  */
 export async function get(path, signal) {
   return (await ask(path, { signal })).json();
+}
+
+const PATIENCE = 8; // answers that may know less than this page
+const PAUSE = 50; // milliseconds until the second of them; each time as much longer
+export const BEHIND = 'the server knows fewer events of this job than this page: its store was replaced. Reload the page to begin anew';
+
+/**
+ * Wait before a server is asked again that has yet to read what this page has heard.
+ * @param {number} times that it was behind
+ * @returns {Promise<boolean>} false when that was often enough
+ */
+export async function isPatient(times) {
+  await new Promise((done) => setTimeout(done, PAUSE * times));
+  return times < PATIENCE;
+}
+
+/**
+ * Ask until the answer has all that this page has heard.
+ * @param {number} heard `seq`
+ * @param {() => Promise<number>} asked resolves to the `seq` of an answer
+ * @param {AbortSignal} signal
+ */
+export async function catchUp(heard, asked, signal) {
+  for (let times = 1; await asked() < heard && !signal.aborted; times += 1) {
+    if (!await isPatient(times)) throw new Error(BEHIND);
+  }
 }
 
 /**
@@ -99,10 +133,12 @@ export async function post(path, body) {
  */
 export async function eachEvent(jobId, types, take, signal) {
   let since = 0;
+  let stalls = 0;
   for (;;) {
     const query = new URLSearchParams({ since: String(since), limit: '1000', types });
     const page = await get(`/jobs/${encodeURIComponent(jobId)}/events?${query}`, signal);
     page.events.forEach(take);
+    if (page.next <= since && since < page.head && !await isPatient(stalls += 1)) throw new Error(BEHIND);
     since = page.next;
     if (since >= page.head) return since;
   }

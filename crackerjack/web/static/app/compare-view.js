@@ -8,6 +8,7 @@ import { tellProblem } from './main.js';
 import { link, refine } from './router.js';
 
 const AT_ONCE = 100; // rows of a list that are drawn before anybody asks for more
+const LONGEST = 1000; // characters of a message in a row
 const NOTABLE = 0.15; // of a duration: less is noise
 
 /**
@@ -220,7 +221,7 @@ function findingRows(findings, jobId) {
     class: 'row', href: link(['job', jobId, 'findings'], { finding: one.fingerprint }),
   },
     h('span', { class: 'mono' }, one.line === null ? one.path : `${one.path}:${one.line}`),
-    h('span', { class: 'found-message' }, one.message),
+    h('span', { class: 'found-message' }, one.message.slice(0, LONGEST)),
     h('span', { class: 'faint' }, `${one.hook} ${one.code}`)));
 }
 
@@ -228,7 +229,7 @@ function findingRows(findings, jobId) {
 function testRows(tests, jobId) {
   return tests.map((one) => () => h('a', { class: 'row', href: link(['job', jobId, 'tests'], { test: one.nodeid }) },
     h('span', { class: 'mono' }, one.nodeid),
-    h('span', { class: 'found-message' }, one.message.split('\n')[0]),
+    h('span', { class: 'found-message' }, one.message.slice(0, LONGEST).split('\n')[0]),
     h('span', { class: `tone-${tone(one.outcome)}` }, `${sign(one.outcome)} ${words(one.outcome)}`)));
 }
 

@@ -1,4 +1,7 @@
-// Building elements. Text is only ever set as text: nothing that a tool prints is taken for markup.
+// Building elements. Text is only ever set as text: nothing that a tool prints is taken for markup, and what
+// would hide in it is shown.
+
+import { visible } from './format.js';
 
 /**
  * An element with attributes, listeners (`onclick`), properties (`.value`) and children.
@@ -47,7 +50,7 @@ function set(element, name, value) {
 function append(element, children) {
   for (const child of children.flat(2)) {
     if (child === null || child === undefined || child === false) continue;
-    element.append(child instanceof Node ? child : String(child));
+    element.append(child instanceof Node ? child : visible(String(child)));
   }
 }
 
@@ -57,8 +60,8 @@ function append(element, children) {
  * @param {...(Node | string | null | undefined | false)} children
  */
 export function fill(element, ...children) {
-  element.replaceChildren(...children.filter((child) => child !== null && child !== undefined && child !== false)
-    .map((child) => /** @type {Node | string} */ (child)));
+  element.replaceChildren();
+  append(element, children);
 }
 
 /**

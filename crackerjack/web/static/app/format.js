@@ -1,4 +1,26 @@
-// Numbers and times for people.
+// Numbers, times and text for people.
+
+// What is not plainly seen, as in crackerjack/reports/safe_text.py: controls, what changes the direction of text
+// (https://trojansource.codes), what has no width.
+const HIDDEN = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]|\udb40[\udc00-\udc7f]/g;
+
+const COLOUR = /\u001b\[[0-9;:]*m/g;
+
+/** Text with what would hide in it, or reorder it, made visible; colours alone are left out. @param {string} text */
+export function visible(text) {
+  return text.replace(COLOUR, '').replace(HIDDEN, (found) => `\\u${/** @type {number} */ (found.codePointAt(0)).toString(16).padStart(4, '0')}`);
+}
+
+/**
+ * What a table says of a name that comes from outside; it may be `constructor`, which all objects have.
+ * @template T
+ * @param {Record<string, T>} table
+ * @param {string} name
+ * @returns {T | undefined}
+ */
+export function entry(table, name) {
+  return Object.hasOwn(table, name) ? table[name] : undefined;
+}
 
 /** @param {number | null | undefined} value seconds */
 export function seconds(value) {
@@ -55,7 +77,7 @@ const TONES = /** @type {Record<string, string>} */ ({
 
 /** How a status looks: good, bad, warn, live or quiet. @param {string} status */
 export function tone(status) {
-  return TONES[status] || 'quiet';
+  return entry(TONES, status) || 'quiet';
 }
 
 const SIGNS = /** @type {Record<string, string>} */ ({ good: '✓', bad: '✗', warn: '!', live: '●', quiet: '–' });

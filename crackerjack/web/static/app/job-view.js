@@ -2,7 +2,7 @@
 
 import { get, post, Refused } from './api.js';
 import { fill, h, onceAFrame } from './dom.js';
-import { age, moment, name, plural, seconds, sign, tone, words } from './format.js';
+import { age, entry, moment, name, plural, seconds, sign, tone, words } from './format.js';
 import { follow } from './live.js';
 import { tellConnection, tellProblem } from './main.js';
 import { Job } from './model.js';
@@ -16,7 +16,7 @@ import { link } from './router.js';
  * @property {AbortSignal} signal of when it is closed
  */
 
-const RETRY = 2000; // milliseconds until a server that does not answer is asked again
+const RETRY = 2000; // milliseconds until a server that cannot answer is asked again
 
 /** @type {Record<string, {title: string, load: () => Promise<{open: (box: HTMLElement, context: Context) => import('./main.js').View}>}>} */
 const TABS = {
@@ -68,7 +68,7 @@ export function open(main, place) {
     tab?.close();
     tab = null;
     shown = key;
-    const known = TABS[key];
+    const known = entry(TABS, key);
     if (!known) {
       fill(box, h('p', { class: 'empty' }, 'There is nothing here.'));
       return;
@@ -94,7 +94,7 @@ export function open(main, place) {
     } catch (error) {
       if (closing.signal.aborted) return;
       tellProblem(problem, error);
-      if (error instanceof Refused && error.status === 0) trying = setTimeout(load, RETRY);
+      if (error instanceof Refused && error.mayPass) trying = setTimeout(load, RETRY);
       return;
     }
     const now = job;

@@ -1,6 +1,6 @@
 // All jobs, live and past, newest first.
 
-import { get, post } from './api.js';
+import { get, post, Refused } from './api.js';
 import { fill, h, onceAFrame } from './dom.js';
 import { age, moment, name, plural, seconds, sign, tone, words } from './format.js';
 import { follow } from './live.js';
@@ -10,6 +10,7 @@ import { link, refine } from './router.js';
 const STATUSES = ['running', 'queued', 'completed', 'failed', 'interrupted'];
 const REFRESH = 1000; // milliseconds between two looks at a job that goes on
 const PATIENCE = 1000; // milliseconds until the jobs are asked for without a live connection
+const RETRY = 2000; // milliseconds until a server that cannot answer is asked again
 const SHOWN = 200; // rows, until more are asked for
 
 /**
@@ -152,6 +153,8 @@ export function open(main, place) {
   let loaded = false;
   let loading = false;
   let again = false;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let retrying;
   /** Ask for all jobs; who asks meanwhile is answered by one more look. */
   async function load() {
     if (loading) {
@@ -159,6 +162,7 @@ export function open(main, place) {
       return;
     }
     loading = true;
+    clearTimeout(retrying);
     try {
       const answer = await get('/jobs?limit=1000', closing.signal);
       const gone = new Set(jobs.keys());
@@ -172,7 +176,10 @@ export function open(main, place) {
       fill(problem);
       draw();
     } catch (error) {
-      if (!closing.signal.aborted) tellProblem(problem, error);
+      if (!closing.signal.aborted) {
+        tellProblem(problem, error);
+        if (error instanceof Refused && error.mayPass) retrying = setTimeout(load, RETRY);
+      }
     }
     loading = false;
     if (again && !closing.signal.aborted) {
@@ -226,6 +233,7 @@ export function open(main, place) {
       closing.abort();
       clearInterval(ticking);
       clearTimeout(patience);
+      clearTimeout(retrying);
       for (const timer of asked.values()) clearTimeout(timer);
       stop();
     },

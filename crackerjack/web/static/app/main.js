@@ -2,6 +2,7 @@
 
 import { keepToken } from './api.js';
 import { fill, h } from './dom.js';
+import { entry } from './format.js';
 import { listen } from './keys.js';
 import { route } from './router.js';
 
@@ -87,7 +88,7 @@ route(async (place) => {
   }
   if (view && key === shown && view.update && view.update(place)) return;
   const mine = opening += 1;
-  const load = VIEWS[name];
+  const load = entry(VIEWS, name);
   view?.close();
   view = null;
   shown = key;

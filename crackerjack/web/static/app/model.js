@@ -15,9 +15,11 @@
  * @typedef {{event_type: string, data: any, timestamp: number, job_id: string, seq: number}} JobEvent
  */
 
+import { entry } from './format.js';
+
 const OUTCOMES = /** @type {const} */ (['passed', 'failed', 'error', 'skipped', 'xfailed', 'xpassed']);
 const FAILING_KEPT = 20;
-const TEXT_KEPT = 500; // characters
+export const TEXT_KEPT = 500; // characters
 
 /** @returns {Tests} */
 function noTests() {
@@ -79,7 +81,7 @@ export class Job extends EventTarget {
     if (this.data.started === null) {
       Object.assign(this.data, { started: event.timestamp, status: 'running', message: 'Starting' });
     }
-    CHANGES[event.event_type]?.(this, event.data, event.timestamp);
+    entry(CHANGES, event.event_type)?.(this, event.data, event.timestamp);
     this.dispatchEvent(new CustomEvent('event', { detail: event }));
     this.changed();
   }
@@ -141,7 +143,7 @@ export class Job extends EventTarget {
   showStage(step) {
     const words = step.action.replace(/_/g, ' ');
     this.data.current_stage = step.action;
-    this.data.message = SAYS[step.action] || words.charAt(0).toUpperCase() + words.slice(1).toLowerCase();
+    this.data.message = entry(SAYS, step.action) || words.charAt(0).toUpperCase() + words.slice(1).toLowerCase();
   }
 
   /** Sum up how much of the steps is done; a step that starts over takes nothing back. */

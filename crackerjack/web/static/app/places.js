@@ -17,7 +17,8 @@ export function pathLine({ path, line }) {
 /** How an address for the editor is made. */
 function template() {
   try {
-    return localStorage.getItem(KEY) || DEFAULT;
+    const kept = localStorage.getItem(KEY) || DEFAULT;
+    return isTemplate(kept) ? kept : DEFAULT; // another program may have had this port before
   } catch {
     return DEFAULT; // storage is switched off
   }
@@ -38,7 +39,7 @@ export function editorLink(project, place) {
   const path = place.path.startsWith('/') ? place.path : `${project.replace(/\/+$/, '')}/${place.path}`;
   /** @type {Record<string, string>} */
   const values = {
-    path: encodeURI(path).replace(/[?#]/g, encodeURIComponent),
+    path: path.split('/').map(encodeURIComponent).join('/'), // & too: it would be another field of the address
     line: String(place.line || 1),
     column: String(place.column || 1),
   };

@@ -45,7 +45,11 @@ export function refine(changes) {
     if (value) query.set(name, value);
     else query.delete(name);
   }
-  history.replaceState(null, '', link(parts, Object.fromEntries(query)));
+  try {
+    history.replaceState(null, '', link(parts, Object.fromEntries(query)));
+  } catch {
+    // some browsers refuse a hundred changes in a few seconds: the next one makes up for it
+  }
 }
 
 /** @param {(place: Place) => void} show */

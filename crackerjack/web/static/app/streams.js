@@ -115,7 +115,9 @@ class Stream {
       path = `/ws/progress/${encodeURIComponent(this.name.slice(4))}`;
       query.set('since', String(this.cursor));
     }
-    const protocols = this.token ? ['crackerjack', `crackerjack.bearer.${this.token}`] : [];
+    const named = /^[\w.!#$%&'*+^`|~-]+$/.test(this.token); // else it can be no subprotocol: base64 has / and =
+    const protocols = named ? ['crackerjack', `crackerjack.bearer.${this.token}`] : [];
+    if (this.token && !named) query.set('token', this.token);
     const socket = new WebSocket(`${base}${path}?${query}`, protocols);
     this.socket = socket;
     this.heard = Date.now();

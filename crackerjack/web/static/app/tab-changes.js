@@ -2,7 +2,7 @@
 
 import { get, post } from './api.js';
 import { fill, h } from './dom.js';
-import { plural } from './format.js';
+import { entry, plural } from './format.js';
 import { tellProblem } from './main.js';
 
 const OPEN_AT_FIRST = 400; // lines of diffs that are drawn before anybody asks
@@ -114,7 +114,7 @@ function counts(added, removed) {
 
 /** @param {ChangedFile} file @param {boolean} open */
 function changedFile(file, open) {
-  const state = STATES[file.state] || { text: file.state, tone: 'quiet' };
+  const state = entry(STATES, file.state) || { text: file.state, tone: 'quiet' };
   const said = file.removed && file.state === 'as_left' ? 'removed by the job' : state.text;
   const summary = h('summary', null,
     h('span', { class: 'mono change-path' }, file.path), ' ',
@@ -185,7 +185,7 @@ function told(files) {
   return h('section', { class: 'undone', 'aria-label': 'What undoing did' },
     h('p', null, h('b', null, back ? `Put back ${plural(back, 'file')}.` : 'No file was put back.')),
     h('ul', null, files.map((file) => {
-      const what = OUTCOMES[file.outcome] || { text: file.outcome, tone: 'quiet' };
+      const what = entry(OUTCOMES, file.outcome) || { text: file.outcome, tone: 'quiet' };
       return h('li', null, h('span', { class: 'mono' }, file.path), ' ',
         h('span', { class: `tone-${what.tone}` }, what.text), file.reason ? h('span', { class: 'faint' }, ` (${file.reason})`) : null);
     })));

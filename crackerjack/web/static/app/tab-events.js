@@ -1,9 +1,8 @@
 // Every event of a job, as it is in the log: read page by page, where one looks.
 
-import { get } from './api.js';
-import { visible } from './ansi.js';
+import { BEHIND, get, isPatient } from './api.js';
 import { fill, h, onceAFrame } from './dom.js';
-import { plural } from './format.js';
+import { plural, visible } from './format.js';
 import { tellProblem } from './main.js';
 import { refine } from './router.js';
 import { VirtualList } from './virtual-list.js';
@@ -36,7 +35,7 @@ export function open(box, { job, place, signal }) {
   list.draw = drawRow;
   types.value = place.query.get('types') || '';
   text.value = place.query.get('text') || '';
-  following.checked = !job.finished && !place.query.get('seq');
+  following.checked = !job.finished && !wantedSeq(place, job.seq);
   fill(box,
     h('div', { class: 'bar', role: 'search' }, h('label', null, 'Type', types), h('label', null, 'Find', text),
       job.finished ? null : h('label', null, following, 'Follow'), count),
@@ -45,7 +44,7 @@ export function open(box, { job, place, signal }) {
   const pages = new Pages(job.id, signal, () => draw());
   /** The `seq` of each row. @type {number[]} */
   let rows = [];
-  let selected = Number(place.query.get('seq')) || 0;
+  let selected = wantedSeq(place, job.seq);
   let scan = new AbortController();
   let scanned = 0;
 
@@ -138,12 +137,14 @@ export function open(box, { job, place, signal }) {
       draw();
       return;
     }
+    let stalls = 0;
     try {
       while (scanned < job.seq && !mine.aborted && !signal.aborted) {
         const query = new URLSearchParams({ since: String(scanned), limit: String(SCANNED), types: types.value });
         const page = await get(`/jobs/${encodeURIComponent(job.id)}/events?${query}`, mine);
         if (mine.aborted) return;
         for (const event of page.events) if (event.seq > scanned && matches(event)) rows.push(event.seq);
+        if (page.next <= scanned && !await isPatient(stalls += 1)) throw new Error(BEHIND);
         scanned = Math.max(scanned, page.next);
         draw();
       }
@@ -193,6 +194,12 @@ export function open(box, { job, place, signal }) {
       job.removeEventListener('event', takeEvent);
     },
   };
+}
+
+/** The event of the address, if there is one. @param {import('./router.js').Place} place @param {number} last */
+function wantedSeq(place, last) {
+  const seq = Number(place.query.get('seq'));
+  return Number.isInteger(seq) && seq > 0 && seq <= last ? seq : 0;
 }
 
 /** What an event says, in a line. @param {any} event */

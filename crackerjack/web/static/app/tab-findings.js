@@ -1,6 +1,6 @@
 // The findings of a job: by file or by rule, filtered, each with its place in the code.
 
-import { get } from './api.js';
+import { catchUp, get } from './api.js';
 import { fill, h } from './dom.js';
 import { plural, sign, tone } from './format.js';
 import { detailsOf, findingRow, groupRow } from './finding-rows.js';
@@ -52,10 +52,11 @@ class FindingsTab {
   async load() {
     const heard = this.job.seq;
     try {
-      let answer;
-      do answer = await get(`/jobs/${encodeURIComponent(this.job.id)}/diagnostics?source=1`, this.signal);
-      while (answer.seq < heard && !this.signal.aborted); // the server has yet to read what we heard
-      this.findings.take(answer);
+      await catchUp(heard, async () => {
+        const answer = await get(`/jobs/${encodeURIComponent(this.job.id)}/diagnostics?source=1`, this.signal);
+        this.findings.take(answer);
+        return answer.seq;
+      }, this.signal);
     } catch (error) {
       if (!this.signal.aborted) tellProblem(this.ui.problem, error);
       return;

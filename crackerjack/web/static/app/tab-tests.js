@@ -1,10 +1,11 @@
 // The tests of a job: what failed and why, then what takes long.
 
-import { eachEvent } from './api.js';
+import { catchUp, eachEvent } from './api.js';
 import { fill, h } from './dom.js';
 import { plural, sign, tone, words } from './format.js';
 import { listFoot, openEditor, openRow, wordsOf } from './list-parts.js';
 import { tellProblem } from './main.js';
+import { TEXT_KEPT } from './model.js';
 import { paced } from './pace.js';
 import { copy, editorLink, pathLine } from './places.js';
 import { refine } from './router.js';
@@ -52,9 +53,7 @@ class TestsTab {
   async load() {
     const heard = this.job.seq;
     try {
-      let seq;
-      do seq = await eachEvent(this.job.id, TYPES, (event) => this.results.apply(event), this.signal);
-      while (seq < heard && !this.signal.aborted); // the server has yet to read what we heard
+      await catchUp(heard, () => eachEvent(this.job.id, TYPES, (event) => this.results.apply(event), this.signal), this.signal);
     } catch (error) {
       if (!this.signal.aborted) tellProblem(this.ui.problem, error);
       return;
@@ -113,7 +112,8 @@ class TestsTab {
   /** Open the test that the address names. @param {import('./test-results.js').Test[]} all */
   seek(all) {
     if (!this.sought) return;
-    const named = all.filter((test) => test.nodeid === this.sought);
+    const long = this.sought.length >= TEXT_KEPT; // the overview knows only the beginning of such a name
+    const named = all.filter((test) => test.nodeid === this.sought || (long && test.nodeid.startsWith(this.sought)));
     const one = named.find((test) => FAILING.includes(test.outcome)) || named[0];
     if (!one) {
       this.ui.said.textContent = this.job.finished ? 'The test of this address did not run in this job.' : '';

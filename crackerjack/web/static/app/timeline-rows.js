@@ -1,6 +1,6 @@
 // What a timeline shows of a job: its rows, their bars, and the chain of bars that the end had to wait for.
 
-import { seconds, words } from './format.js';
+import { entry, seconds, words } from './format.js';
 import { link } from './router.js';
 
 const NEAR = 0.02; // seconds between the end of one bar and the start of the next that waited for it
@@ -34,7 +34,7 @@ const TITLES = {
 
 /** @param {Step} step */
 export function stepTitle(step) {
-  return TITLES[step.action] || words(step.action);
+  return entry(TITLES, step.action) || words(step.action);
 }
 
 /** The runs of each hook: a hook that is run again has several. */
