@@ -176,3 +176,24 @@ def test_a_test_with_a_very_long_name_is_found(server: Served, writer: Writer, t
     tab.evaluate("document.querySelector('.test-row').click()")
     until(tab, "document.querySelector('.details-inner') && location.hash.length > 200000")
     assert (tab.console(), tab.complaints()) == ([], [])
+
+
+CHANGES: Final = """
+(async () => {
+  const { open } = await import('/app/tab-changes.js');
+  const files = Array.from({ length: 150_000 }, (_, index) => (
+    { path: `f${index}`, state: 'as_left', removed: false, added_lines: 0, removed_lines: 0, diff: null, why: 'x' }));
+  window.fetch = async () => new Response(JSON.stringify({ files }));
+  const box = document.createElement('div');
+  document.querySelector('main').replaceChildren(box);
+  open(box, { job: Object.assign(new EventTarget(), { id: 'x', finished: true }), signal: new AbortController().signal });
+})()
+"""
+
+
+def test_a_job_that_changed_very_many_files(server: Served, tab: Tab) -> None:
+    tab.open(server.http)
+    until(tab, f"{MAIN}.includes('No jobs yet')")
+    tab.evaluate(CHANGES)
+    until(tab, f"{MAIN}.includes('Undo these changes') && {MAIN}.includes('149,500 more')")
+    assert tab.evaluate("document.querySelectorAll('details.change').length") == 500

@@ -5,6 +5,7 @@ import { fill, h } from './dom.js';
 import { entry, plural } from './format.js';
 import { tellProblem } from './main.js';
 
+const AT_ONCE = 500; // files that are drawn before anybody asks for more
 const OPEN_AT_FIRST = 400; // lines of diffs that are drawn before anybody asks
 
 /** @type {Record<string, {text: string, tone: string}>} */
@@ -68,17 +69,27 @@ export function open(box, { job, signal }) {
     const added = files.reduce((sum, file) => sum + file.added_lines, 0);
     const removed = files.reduce((sum, file) => sum + file.removed_lines, 0);
     let drawn = 0;
+    const rows = h('div', null);
+    const more = h('button', { onclick: () => show() });
     fill(list,
       h('div', { class: 'bar' },
         h('span', null, h('b', { 'data-count': 'changes' }, plural(files.length, 'file')), ' changed ', added + removed ? counts(added, removed) : null),
         job.finished && undoable
           ? h('button', { class: 'spread', onclick: () => confirm(undoable, files.length, undo) }, 'Undo these changes')
           : null),
-      ...files.map((file) => {
+      rows, more);
+    show();
+
+    function show() {
+      for (const file of files.slice(rows.childElementCount, rows.childElementCount + AT_ONCE)) {
         const lines = file.diff === null ? 0 : file.diff.split('\n').length;
         drawn += lines;
-        return changedFile(file, lines > 0 && drawn <= OPEN_AT_FIRST);
-      }));
+        rows.append(changedFile(file, lines > 0 && drawn <= OPEN_AT_FIRST));
+      }
+      const left = files.length - rows.childElementCount;
+      more.hidden = !left;
+      more.textContent = `Show ${Math.min(AT_ONCE, left)} of ${left.toLocaleString('en')} more`;
+    }
   }
 
   async function undo() {
