@@ -305,6 +305,7 @@ class Project:
             on_test=on_test,
             on_output=on_output,
             args=self.config.test_args,
+            source_roots=self.layout.source_roots,
             has_tests=self.layout.has_tests,
         )
 

@@ -20,6 +20,8 @@ _PLUGIN_DIRECTORY: Final = os.path.join(os.path.dirname(__file__), "pytest_plugi
 _WORDS: Final = 8 * 1024
 """Characters of the end of each stream in which pytest's own words are looked for."""
 _CONTROL: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
+_NO_MODULE: Final = "ModuleNotFoundError: "
+_NO_ENVIRONMENT: Final = "the project has no environment of its own"
 _MARKED: Final = re.compile(r"ERROR(?!: usage)|FAIL |E   |INTERNALERROR|.*: error: ")
 
 
@@ -59,12 +61,14 @@ def run_tests(
     on_test: Callable[[TestResult], None],
     on_output: Callable[[str, str], None] | None = None,
     args: Sequence[str] = (),
+    source_roots: Sequence[str] = (),
     coverage: bool = True,
     has_tests: bool = True,
 ) -> TestRun:
     """Run the tests of the project in `root` with the interpreter `python` of its environment.
 
-    A project without an environment (None) gets our interpreter. `on_collected(count, deselected)` and
+    A project without an environment (None) gets our interpreter, with its `source_roots` (relative to
+    `root`) on the path: it is not installed there, or another release of it is. `on_collected(count, deselected)` and
     `on_test(result)` are called while the tests run, in the calling thread; `args` are added to
     pytest's; `timeout` is in seconds. With `coverage`, a project that is configured for coverage.py is
     measured although its own run of pytest would not do so. `has_tests` is whether anything looks like
@@ -81,7 +85,7 @@ def run_tests(
         result = run_process(
             [interpreter, "-u", "-m", "pytest", *args],
             cwd=root,
-            env=_environment(measure=coverage and measures_coverage(root)),
+            env=_environment(root, () if python else source_roots, coverage=coverage),
             timeout=timeout,
             cancel=cancel,
             groups=groups,
@@ -97,6 +101,8 @@ def run_tests(
         return _without_pytest(root, python, result, has_tests=has_tests)
     session.release()
     status, reason = judge_session(session, result, tail.words())
+    if not python and any(_NO_MODULE in failure.message for failure in session.failures):
+        reason = f"{reason}; {_NO_ENVIRONMENT}" if reason else _NO_ENVIRONMENT
     return TestRun(
         status=status,
         reason=reason,
@@ -126,7 +132,7 @@ def _without_pytest(
         command = f"{quote(python)} -m pip install pytest"
     else:
         # Not into our environment: there the project, and what it needs, would still be missing.
-        reason = f"{reason}, and the project has no environment of its own"
+        reason = f"{reason}, and {_NO_ENVIRONMENT}"
         builds = any(os.path.exists(f"{root}/{name}") for name in ("pyproject.toml", "setup.py"))
         packages = "pytest -e ." if builds else "pytest"
         command = f"python3 -m venv .venv && .venv/bin/python -m pip install {packages}"
@@ -134,16 +140,17 @@ def _without_pytest(
     return TestRun(status=HookStatus.TOOL_MISSING, reason=reason, duration=result.duration)
 
 
-def _environment(*, measure: bool) -> dict[str, str]:
-    """The user's environment, untouched but for what loads our plugin; the plugin takes it back."""
+def _environment(root: str, source_roots: Sequence[str], *, coverage: bool) -> dict[str, str]:
+    """The user's, with the source roots on the path; what loads our plugin, the plugin takes back."""
     env = dict(os.environ)
+    sources = [os.path.join(root, source) for source in source_roots]
     for name, separator, ours in (
-        ("PYTHONPATH", os.pathsep, _PLUGIN_DIRECTORY),
+        ("PYTHONPATH", os.pathsep, os.pathsep.join((_PLUGIN_DIRECTORY, *sources))),
         ("PYTEST_PLUGINS", ",", "crackerjack_pytest"),
     ):
         theirs = env.get(name)
         env[name] = f"{ours}{separator}{theirs}" if theirs else ours
-    if measure:
+    if coverage and measures_coverage(root):
         env["CRACKERJACK_MEASURE_COVERAGE"] = "1"
     return env
 

@@ -33,6 +33,7 @@ class Project:
         python: str | None = None,
         timeout: float = 60.0,
         has_tests: bool = True,
+        source_roots: Sequence[str] = (),
         coverage: bool = True,
         on_test: Callable[[TestResult], None] | None = None,
     ) -> TestRun:
@@ -54,6 +55,7 @@ class Project:
             on_test=take,
             on_output=print_it,
             args=args,
+            source_roots=source_roots,
             coverage=coverage,
             has_tests=has_tests,
         )

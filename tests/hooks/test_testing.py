@@ -43,6 +43,30 @@ def test_all_is_well(project: Project) -> None:
     )
 
 
+@pytest.mark.parametrize("python", [None, sys.executable])
+def test_the_code_beside_the_tests_is_tested(project: Project, python: str | None) -> None:
+    """Not what is installed beside us by the same name; an environment of the project knows better."""
+    project.write("src/msgspec/__init__.py", "")
+    project.write(
+        "tests/test_it.py",
+        """
+        import os
+        import subprocess
+        import sys
+
+        CODE = "import os, msgspec; print(os.path.relpath(msgspec.__file__))"
+
+        def test_mine():
+            argv = [sys.executable, "-c", CODE]
+            found = subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+            import msgspec
+            assert os.path.relpath(msgspec.__file__) == found.strip() == "src/msgspec/__init__.py"
+        """,
+    )
+    run = project.run(python=python, source_roots=["src", "."])
+    assert run.status == (HookStatus.FAILED if python else HookStatus.PASSED), run.failures
+
+
 def test_a_failure_is_a_finding(project: Project) -> None:
     project.write("test_it.py", GOOD + "def test_bad():\n    assert 1 == 2, 'arithmetic'\n")
     run = project.run()
@@ -69,7 +93,7 @@ def test_a_file_that_cannot_be_collected_is_an_error(project: Project) -> None:
     )
     assert second.nodeid == "tests/test_syntax.py"
     assert "SyntaxError" in second.message
-    assert run.reason == "2 errors during collection"
+    assert run.reason == ("2 errors during collection; the project has no environment of its own")
     assert not run.counts
 
 
