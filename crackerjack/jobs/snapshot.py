@@ -90,7 +90,7 @@ class JobSnapshot(JobState, kw_only=True):
         return {
             "findings": sum(hook.findings for hook in hooks),
             **{f"{severity}s": count for severity, count in severities.items()},
-            "fixed": sum(hook.fixed for hook in hooks),
+            "fixed": len({path for hook in hooks for path in hook.changed_paths}),
             "tests": {
                 "collected": sum(collected) if collected else None,
                 "deselected": sum(hook.deselected for hook in hooks),

@@ -183,8 +183,9 @@ def verdict(job: JobSnapshot) -> Line:
         return [("", one_line(job.message))]
     if job.exit_code == ExitCode.FINDINGS:
         broken = [inert(hook.name) for hook in job.hooks.values() if hook.status in BROKEN]
+        failed = one_line(job.reason).partition("; ")[0].removeprefix("failed: ")
         found = [
-            totals(job) or one_line(job.reason).removeprefix("failed: "),
+            totals(job) or failed,
             f"{', '.join(broken)} could not be run" if broken else "",
         ]
         return [("bad", f"Workflow failed: {'; '.join(part for part in found if part)}")]

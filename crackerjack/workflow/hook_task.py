@@ -171,7 +171,7 @@ class HookTask:
     def _judge(self, result: HookResult) -> None:
         """Add the hook's part to the verdict; a clean re-run leaves a fixed hook ``fixed``."""
         earlier = self._run.part(self._part_of, self._name) if self._rerun else None
-        fixed = earlier.fixed if earlier is not None else len(result.changed)
+        fixed = earlier.fixed if earlier is not None else frozenset(result.changed)
         status = result.status
         if fixed and status is HookStatus.PASSED:
             status = HookStatus.FIXED

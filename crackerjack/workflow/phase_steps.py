@@ -131,7 +131,7 @@ class CleaningStep(OpenStep):
                 step_id=self.step.step_id,
                 status=status,
                 reason=reason,
-                fixed=len(changed),
+                fixed=frozenset(changed),
             )
         )
         self.task_ended(ok=status in GOOD, wrote=None if self.run.config.check else changed)

@@ -36,8 +36,8 @@ class Part(msgspec.Struct, frozen=True, kw_only=True):
     status: HookStatus
     reason: str = ""
     findings: int = 0
-    fixed: int = 0
-    """Files changed."""
+    fixed: frozenset[str] = frozenset()
+    """Paths of the files that it changed."""
     tests_failed: int = 0
 
 
@@ -48,6 +48,7 @@ class Verdict(msgspec.Struct, frozen=True, kw_only=True):
     reason: str
     findings: int
     fixed: int
+    """Files changed, by whatever part or parts."""
     tests_failed: int
 
 
@@ -59,16 +60,18 @@ def judge(parts: Collection[Part], *, nothing_to_do: str = "") -> Verdict:
     """
     counts = {
         "findings": sum(part.findings for part in parts),
-        "fixed": sum(part.fixed for part in parts),
+        "fixed": len(frozenset().union(*(part.fixed for part in parts))),
         "tests_failed": sum(part.tests_failed for part in parts),
     }
 
     def named(*statuses: HookStatus) -> str:
         return ", ".join(part.name for part in parts if part.status in statuses)
 
+    broken = named(*_BROKEN)
     if failed := named(HookStatus.FAILED):
-        return Verdict(exit_code=ExitCode.FINDINGS, reason=f"failed: {failed}", **counts)
-    if broken := named(*_BROKEN):
+        reason = f"failed: {failed}{f'; could not be run: {broken}' if broken else ''}"
+        return Verdict(exit_code=ExitCode.FINDINGS, reason=reason, **counts)
+    if broken:
         return Verdict(exit_code=ExitCode.TOOL, reason=f"could not be run: {broken}", **counts)
     if named(HookStatus.PASSED, HookStatus.FIXED):
         return Verdict(exit_code=ExitCode.PASSED, reason="", **counts)

@@ -85,6 +85,15 @@ def test_a_run_that_passes() -> None:
     assert snapshot.counts()["fixed"] == 2
 
 
+def test_a_file_that_two_hooks_fix_counts_once() -> None:
+    run = SampleRun().begin().strategy(FAST, ["ruff-check", "ruff-format"])
+    run.hook(FAST, "ruff-check").fixed(FAST, "ruff-check", "a.py", "b.py")
+    run.hook(FAST, "ruff-format").fixed(FAST, "ruff-format", "b.py", "c.py")
+    snapshot = of(run)
+    assert [hook(snapshot, name).fixed for name in ("ruff-check", "ruff-format")] == [2, 2]
+    assert snapshot.counts()["fixed"] == 3
+
+
 def test_says_only_once_that_it_failed() -> None:
     run = SampleRun().begin()
     run.end(EventType.WORKFLOW_FAILED, reason="failed: mypy, codespell", exit_code=1)

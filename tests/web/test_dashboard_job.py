@@ -13,6 +13,7 @@ from typing import Any, Final
 import pytest
 
 from crackerjack.events.payload import EventType
+from crackerjack.types import HookStatus
 from tests.sample_run import FAST, TESTS, SampleRun, failing_run, finding, passing_run
 from tests.web.browser import Tab, chromium
 from tests.web.serving import SECONDS, Served, Writer, serving
@@ -181,6 +182,24 @@ class TestOverview:
         write(writer, run.hook_ended(FAST, "ruff-check", duration=2.0))
         page.wait(f"{row}.classList.contains('tone-good')")
         page.wait(f"!{row}.querySelector('.tl-bar.open')")
+
+    def test_a_file_that_two_hooks_fix_counts_once(self, writer: Writer, page: Page) -> None:
+        """Though the page knows only how many there were, not which, when it was opened in between."""
+        run = running("ruff-check", "ruff-format").fixed(FAST, "ruff-check", "a.py", "b.py")
+        write(writer, run)
+        page.open(f"/job/{run.job_id}")
+        page.wait(
+            "document.querySelector('.facts + .facts')?.textContent.includes('fixed 2 files')"
+        )
+        run.fixed(FAST, "ruff-format", "b.py", "c.py")
+        run.hook_ended(FAST, "ruff-format", HookStatus.TOOL_MISSING, reason="no ruff here")
+        write(writer, run.end(fixed=3))
+        page.wait(
+            "document.querySelector('.facts + .facts')?.textContent.includes('fixed 3 files')"
+        )
+        page.open(f"/job/{run.job_id}/output/ruff-format")
+        page.wait("document.querySelector('.output-tab .empty:not([hidden])')")
+        assert page.texts(".output-tab .empty") == ["ruff-format printed nothing. no ruff here"]
 
     def test_the_keys_go_from_row_to_row(self, writer: Writer, page: Page) -> None:
         write(writer, failing_run())

@@ -39,6 +39,20 @@ def test_the_reason_names_what_failed() -> None:
     assert verdict.findings == 3
 
 
+def test_the_reason_names_too_what_could_not_look() -> None:
+    verdict = judge(parts(HookStatus.FAILED, HookStatus.TOOL_MISSING, HookStatus.PASSED))
+    assert verdict.reason == "failed: hook-0; could not be run: hook-1"
+
+
+def test_a_file_that_two_parts_change_counts_once() -> None:
+    changed = (frozenset({"a.py", "b.py"}), frozenset({"b.py"}), frozenset({"c.py"}))
+    assert judge([_fixing(paths) for paths in changed]).fixed == 3
+
+
+def _fixing(paths: frozenset[str]) -> Part:
+    return Part(name="hook", step_id="step_001", status=HookStatus.FIXED, fixed=paths)
+
+
 def test_nothing_to_do_is_passed_only_when_nothing_was_looked_at() -> None:
     assert judge([], nothing_to_do="no file has changed").exit_code is ExitCode.PASSED
     broken = judge(parts(HookStatus.TOOL_ERROR), nothing_to_do="no file has changed")

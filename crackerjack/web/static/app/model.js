@@ -62,6 +62,9 @@ export class Job extends EventTarget {
     this.hooks = new Map(data.hooks.map((/** @type {Hook} */ hook) => [key(hook.step, hook.phase ? '' : hook.name), hook]));
     this.goesOn = new Map(data.reruns.map((/** @type {any} */ one) => [key(one.step, one.hook), key(one.repeats, one.hook)]));
     this.changedPaths = new Map();
+    /** Files that were changed since the snapshot, by whatever hooks, and how many were before. @type {Set<string>} */
+    this.fixedPaths = new Set();
+    this.fixedBefore = data.counts.fixed;
     this.changed();
   }
 
@@ -129,9 +132,9 @@ export class Job extends EventTarget {
 
   /** Sum up what the hooks have: after each change of one. */
   count() {
-    const counts = { findings: 0, errors: 0, warnings: 0, notes: 0, fixed: 0, tests: noTests() };
+    const counts = { findings: 0, errors: 0, warnings: 0, notes: 0, fixed: this.fixedBefore + this.fixedPaths.size, tests: noTests() };
     for (const hook of this.hooks.values()) {
-      for (const name of /** @type {const} */ (['findings', 'errors', 'warnings', 'notes', 'fixed'])) counts[name] += hook[name];
+      for (const name of /** @type {const} */ (['findings', 'errors', 'warnings', 'notes'])) counts[name] += hook[name];
       for (const name of OUTCOMES) counts.tests[name] += hook.tests[name];
       counts.tests.deselected += hook.tests.deselected;
       if (hook.tests.collected !== null) counts.tests.collected = (counts.tests.collected || 0) + hook.tests.collected;
@@ -238,6 +241,7 @@ const CHANGES = {
     job.changedPaths.set(hook, paths);
     if (paths.has(data.path)) return;
     paths.add(data.path);
+    job.fixedPaths.add(data.path);
     hook.fixed += 1;
     job.count();
   },
@@ -370,6 +374,7 @@ function ended(status, message) {
     const reason = whole.startsWith(`${status}: `) ? whole.slice(status.length + 2) : whole;
     Object.assign(job.data, {
       status, message: (reason ? `${message}: ${reason}` : message).slice(0, TEXT_KEPT), ended: timestamp,
+      counts: { ...job.data.counts, fixed: data.fixed }, // it knows which files were changed before our snapshot
       exit_code: data.exit_code, reason: whole.slice(0, TEXT_KEPT),
       overall_progress: status === 'interrupted' ? job.data.overall_progress : 100,
     });

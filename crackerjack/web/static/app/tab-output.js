@@ -61,7 +61,9 @@ export function open(box, { job, place, signal }) {
     nothing.hidden = lines.rows.length > 0;
     list.hidden = lines.rows.length === 0;
     if (!nothing.hidden) {
-      fill(nothing, ...(shown ? [`${shown} printed nothing. What it found is among the `, h('a', { href: link(['job', job.id, 'findings']) }, 'findings'), '.'] : ['No hook has begun yet.']));
+      const hook = job.allHooks.find((one) => one.name === shown);
+      fill(nothing, ...(shown ? [`${shown} printed nothing. `, ...(hook?.findings ? ['What it found is among the ',
+        h('a', { href: link(['job', job.id, 'findings']) }, 'findings'), '.'] : [hook?.reason || ''])] : ['No hook has begun yet.']));
     }
     if (atEnd && isRunning() && lines.rows.length) requestAnimationFrame(() => { list.scrollTop = list.scrollHeight; });
     const said = wanted ? (matches.length ? `${current + 1} of ${plural(matches.length, 'row')}` : 'not found') : plural(lines.lines, 'line');
