@@ -157,6 +157,14 @@ def test_a_server_that_is_killed_and_comes_back(writer: Writer, tmp_path: Path) 
             )
 
 
+def test_a_job_that_has_yet_to_begin(server: Served, writer: Writer, tmp_path: Path) -> None:
+    with chromium(tmp_path) as tab:
+        tab.open(f"{server.http}/#/job/later")
+        until(tab, "document.querySelector('main').innerText.includes('as soon as it does')")
+        writer.publish(writer.job("later"), 2)
+        until(tab, f"{SEQ} === 2 && !document.querySelector('.problem')")
+
+
 def test_jobs_that_came_and_ended_while_the_server_was_away(writer: Writer, tmp_path: Path) -> None:
     writer.publish(writer.job("first"), 1)
     port = free_port()

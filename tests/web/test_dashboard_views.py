@@ -142,6 +142,27 @@ class TestChanges:
             assert "--project-root" in page.text_of(".problem")
 
 
+class TestStart:
+    def test_the_projects_own_workflow_with_tests(self, project: Path, tmp_path: Path) -> None:
+        (project / "pyproject.toml").write_text('[tool.crackerjack]\nworkflow = "fast"\n')
+        (project / "test_module.py").write_text("def test_one():\n    assert 1 == 2\n")
+        with dashboard(tmp_path) as page:
+            page.open("/")
+            page.press("Run the checks")
+            page.until("document.querySelector('dialog[open]')")
+            page.tab.evaluate(
+                f"document.querySelector('dialog [name=project]').value = {json.dumps(str(project))};"
+                "document.querySelector('dialog [name=tests]').click();"
+                "document.querySelector('dialog [name=check]').click()"
+            )
+            page.press("Run")
+            assert page.text_of(".badge.bad") == "✗ failed"
+            assert page.text_of("[data-count=tests]") == "1"
+            assert page.texts(".facts span")[0] == "✗ failed"
+            assert "Fast" in page.text_of(".facts + .facts")
+            assert (project / "module.py").read_text() == UNTIDY
+
+
 class TestComparison:
     def test_any_two_runs(self, project: Path, tmp_path: Path) -> None:
         for job_id, names in (("one", "ab"), ("two", "bc"), ("three", "bcd")):

@@ -278,7 +278,7 @@ function spent(hook) {
 /** @param {Timed | undefined} hook */
 function took(hook) {
   if (!hook) return h('span', { class: 'faint' }, 'not part of it');
-  if (hook.cached) return h('span', { class: 'faint' }, 'known');
+  if (hook.cached) return h('span', { class: 'faint' }, 'cached');
   if (hook.duration === null || !RAN.includes(hook.status)) return h('span', { class: 'faint' }, words(hook.status));
   return seconds(hook.duration);
 }

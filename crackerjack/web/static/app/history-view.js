@@ -161,7 +161,7 @@ function card(figures) {
           + `${seconds(points[points.length - 1].value)}`,
         least: 0, marks: [...p95, ...p50],
       })
-      : h('p', { class: 'faint small' }, points.length ? 'One timed run: a second makes a line.' : 'Never timed: its results were known from earlier runs.'),
+      : h('p', { class: 'faint small' }, points.length ? 'One timed run: a second makes a line.' : figures.runs ? 'Never timed: its results were known from earlier runs.' : 'It was skipped each time.'),
     strip(oldest.map((one) => ({ value: 0, label: labelOf(one), kind: kindOf(one), href: link(['job', one.job_id]) })),
       `The last ${oldest.length} runs of ${title}, the newest last`));
 }

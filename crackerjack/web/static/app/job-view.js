@@ -16,7 +16,7 @@ import { link } from './router.js';
  * @property {AbortSignal} signal of when it is closed
  */
 
-const RETRY = 2000; // milliseconds until a server that cannot answer is asked again
+const RETRY = 2000; // milliseconds until a server that does not answer, or does not know the job yet, is asked again
 
 /** @type {Record<string, {title: string, load: () => Promise<{open: (box: HTMLElement, context: Context) => import('./main.js').View}>}>} */
 const TABS = {
@@ -49,6 +49,7 @@ export function open(main, place) {
   let at = place;
   let stop = () => {};
   let opening = 0;
+  let awaited = false;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   let trying;
 
@@ -93,8 +94,11 @@ export function open(main, place) {
       job = new Job(message);
     } catch (error) {
       if (closing.signal.aborted) return;
-      tellProblem(problem, error);
-      if (error instanceof Refused && error.mayPass) trying = setTimeout(load, RETRY);
+      const status = error instanceof Refused ? error.status : null;
+      if (status !== 404 || !awaited) tellProblem(problem, error); // an alert is read aloud each time that it is told
+      if (status === 404 && !awaited) problem.append(h('p', { class: 'empty' }, 'If it has yet to begin, it is shown here as soon as it does.'));
+      awaited = status === 404;
+      if (awaited || (error instanceof Refused && error.mayPass)) trying = setTimeout(load, RETRY);
       return;
     }
     const now = job;
@@ -170,11 +174,19 @@ function newHead(jobId, problem) {
       fill(status, h('span', { class: `badge ${tone(data.status)}` }, `${sign(data.status)} ${words(data.status)}`), h('span', null, data.message));
     }
     fill(facts, ...factsOf(job));
-    progress.setAttribute('value', String(data.overall_progress));
+    progress.setAttribute('value', String(percentOf(job)));
     running.hidden = job.finished;
     compare.hidden = !job.finished;
   }
   return { element: h('div', null, title, status, facts, running, compare), draw };
+}
+
+/** How far it is: in time, where that is known, as what is said beside it; else in steps. @param {Job} job */
+function percentOf(job) {
+  const now = Date.now() / 1000;
+  const left = job.remaining(now);
+  const took = now - (job.data.started ?? now);
+  return left && took > 0 ? Math.floor(100 * took / (took + left)) : job.data.overall_progress;
 }
 
 /** @param {Job} job */

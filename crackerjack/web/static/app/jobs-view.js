@@ -252,7 +252,8 @@ function result(job, live) {
   const found = [];
   if (job.ended.findings) found.push(plural(job.ended.findings, 'finding'));
   if (job.ended.tests_failed) found.push(plural(job.ended.tests_failed, 'failing test'));
-  return found.join(', ') || words(job.ended.reason || job.status);
+  const [, broken] = job.ended.reason.split('; ');
+  return found.length ? [found.join(', '), broken].filter(Boolean).join('; ') : words(job.ended.reason || job.status);
 }
 
 /**
@@ -262,7 +263,9 @@ function result(job, live) {
  */
 function startDialog(problem, known) {
   const project = h('input', { name: 'project', required: true, list: 'projects', '.value': known[0] || '', size: 40 });
-  const workflow = h('select', { name: 'workflow' }, ['standard', 'fast', 'test', 'comprehensive'].map((one) => h('option', null, one)));
+  const workflow = h('select', { name: 'workflow' }, h('option', { value: '' }, "the project's own"),
+    ['standard', 'fast', 'test', 'comprehensive'].map((one) => h('option', null, one)));
+  const tests = h('input', { type: 'checkbox', name: 'tests' });
   const check = h('input', { type: 'checkbox', name: 'check' });
   const told = h('div', null);
   const dialog = /** @type {HTMLDialogElement} */ (h('dialog', { 'aria-labelledby': 'start-title' },
@@ -273,8 +276,11 @@ function startDialog(problem, known) {
         try {
           const job = await post('/jobs', {
             project: /** @type {HTMLInputElement} */ (project).value,
-            workflow: /** @type {HTMLSelectElement} */ (workflow).value,
-            options: { check: /** @type {HTMLInputElement} */ (check).checked },
+            workflow: /** @type {HTMLSelectElement} */ (workflow).value || undefined,
+            options: {
+              check: /** @type {HTMLInputElement} */ (check).checked,
+              run_tests: /** @type {HTMLInputElement} */ (tests).checked,
+            },
           });
           dialog.close();
           location.hash = link(['job', job.job_id]);
@@ -288,6 +294,7 @@ function startDialog(problem, known) {
       h('p', null, h('label', null, 'Project directory ', project)),
       h('datalist', { id: 'projects' }, known.map((one) => h('option', { value: one }))),
       h('p', null, h('label', null, 'Workflow ', workflow)),
+      h('p', null, h('label', null, tests, ' Run the tests too')),
       h('p', null, h('label', null, check, ' Only look, write nothing')),
       h('p', { class: 'bar' }, h('button', { class: 'primary' }, 'Run'),
         h('button', { type: 'button', onclick: () => dialog.close() }, 'Not now')))));
