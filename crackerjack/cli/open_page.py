@@ -24,6 +24,12 @@ def open_job(job_id: str) -> str:
     page = f"{DEFAULT}/#/job/{job_id}"
     found = _status(f"{DEFAULT}/jobs/{job_id}")
     if found in {200, 401}:
+        import webbrowser
+
+        try:
+            webbrowser.get()
+        except webbrowser.Error:
+            return f"No browser was found here: the job is at {page}"
         open_page(page)
         return ""
     if found is None:

@@ -48,7 +48,8 @@ def _headline(going: Sequence[Going]) -> Line:
     waiting = sum(job.status is JobStatus.QUEUED for job, _ in going)
     running = f"{wording.count(len(going) - waiting, 'job')} running"
     told = f"{running}, {waiting} waiting" if waiting else running
-    return [("strong", told), ("faint", "  Ctrl-C leaves them running")]
+    hint = "  Ctrl-C leaves them running" if going else ""
+    return [("strong", told), ("faint", hint)]
 
 
 def _job(job: JobLine, snapshot: JobSnapshot, width: int, look: Look, now: float) -> list[Line]:
