@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import time
+import webbrowser
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -142,6 +143,18 @@ class TestOpen:
         monkeypatch.setattr(open_page, "DEFAULT", f"http://127.0.0.1:{free_port()}")
         assert "`crackerjack serve` starts one" in open_page.open_job("job123")
         assert not browser.exists()
+
+    def test_without_a_browser_the_address_is_told(
+        self, writer: Writer, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def none(*_: object) -> None:
+            raise webbrowser.Error("could not locate runnable browser")
+
+        monkeypatch.setattr(webbrowser, "get", none)
+        writer.publish(writer.job())
+        with serving_by_default(monkeypatch) as url:
+            told = f"No browser was found here: the job is at {url}/#/job/job123"
+            assert open_page.open_job("job123") == told
 
     def test_a_run_goes_on_whatever_is_opened(self, crackerjack: CommandLine) -> None:
         ran = crackerjack("run", "--open", "--skip-hooks", BROWSER="true")

@@ -12,6 +12,9 @@ from urllib.parse import quote
 
 import pytest
 
+from crackerjack.events.payload import EventType, HookEnded
+from crackerjack.types import HookStatus
+from tests.sample_run import FAST
 from tests.web.browser import Tab, chromium
 from tests.web.runs import TIDY, UNTIDY, run, run_of_two_tests
 from tests.web.serving import Served, Writer, serving
@@ -216,6 +219,30 @@ class TestHistory:
             assert "82.0 % now" in page.text_of(".coverage")
             assert "+2.0 points in 3 runs" in page.text_of(".coverage")
             assert len(page.texts(".trend-card .strip")) == 2
+
+    def test_what_did_not_run_has_no_times(self, writer: Writer, tmp_path: Path) -> None:
+        for name in ("job0", "job1"):
+            job_id = writer.job(name)
+            for hook, status in (
+                ("gone", HookStatus.TOOL_MISSING),
+                ("idle", HookStatus.SKIPPED),
+                ("here", HookStatus.FAILED),
+            ):
+                ended = HookEnded(
+                    step_id=FAST, hook=hook, status=status, success=False, duration=0.5
+                )
+                writer.bus.publish(job_id, EventType.HOOK_EXECUTION_FAILED, ended)
+            writer.end(job_id)
+        with dashboard(tmp_path) as page:
+            page.open("/history")
+            page.text_of(".trend-card")
+            told = {
+                card.partition("\n")[0]: card
+                for card in page.texts(".trend-card:not(:has(.chart))")
+            }
+            assert "it did not run to its end" in told["gone"]
+            assert "skipped each time" in told["idle"]
+            assert "here" not in told
 
     def test_arrows_go_from_run_to_run(self, writer: Writer, tmp_path: Path) -> None:
         for number in range(3):

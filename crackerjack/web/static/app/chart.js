@@ -36,10 +36,11 @@ export function line(points, { title, least, most, marks = [], width = 240 }) {
   return svg('svg', { class: 'chart', viewBox: `0 0 ${width} ${HEIGHT}`, role: 'img', 'aria-label': title },
     ...marks.flatMap((mark, index) => {
       const at = y(mark.value);
-      const room = marks.slice(0, index).every((other) => Math.abs(y(other.value) - at) >= APART);
+      const base = (/** @type {number} */ place) => (place < 10 ? place + 8 : place - 2);
+      const room = marks.slice(0, index).every((other) => Math.abs(base(y(other.value)) - base(at)) >= APART);
       return [
         svg('line', { class: `chart-mark chart-mark-${index}`, x1: 0, x2: width, y1: at.toFixed(1), y2: at.toFixed(1) }),
-        room && svg('text', { class: 'chart-name', x: width, y: (at < 10 ? at + 8 : at - 2).toFixed(1) }, mark.name),
+        room && svg('text', { class: 'chart-name', x: width, y: base(at).toFixed(1) }, mark.name),
       ];
     }),
     svg('path', { class: 'chart-line', d: path.join('') }),

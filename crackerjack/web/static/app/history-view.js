@@ -9,6 +9,8 @@ import { here, link, refine } from './router.js';
 
 const SLOWER = 1.25; // of the trend: less is noise
 const FEW = 5; // slow tests that are always shown; others only if they are slow
+/** The statuses of what ran to its end: what the times of the others would say is nothing. */
+const RAN = ['passed', 'fixed', 'failed', 'completed'];
 const LOOK_BACKS = ['20', '100', '500'];
 
 /**
@@ -142,7 +144,7 @@ function called(action) {
 function card(figures) {
   const oldest = [...figures.recent].reverse();
   const title = called(figures.name);
-  const timed = oldest.filter((one) => !one.cached && one.status !== 'skipped');
+  const timed = oldest.filter((one) => !one.cached && RAN.includes(one.status));
   const points = timed.map((one) => ({ value: one.duration, label: labelOf(one), kind: kindOf(one) }));
   const rate = figures.pass_rate === null ? null : Math.round(100 * figures.pass_rate);
   const p50 = figures.p50 === null ? [] : [{ value: figures.p50, name: 'p50' }];
@@ -161,7 +163,7 @@ function card(figures) {
           + `${seconds(points[points.length - 1].value)}`,
         least: 0, marks: [...p95, ...p50],
       })
-      : h('p', { class: 'faint small' }, points.length ? 'One timed run: a second makes a line.' : figures.runs ? 'Never timed: its results were known from earlier runs.' : 'It was skipped each time.'),
+      : h('p', { class: 'faint small' }, points.length ? 'One timed run: a second makes a line.' : figures.runs ? 'Never timed: it did not run to its end, or its results were known.' : 'It was skipped each time.'),
     strip(oldest.map((one) => ({ value: 0, label: labelOf(one), kind: kindOf(one), href: link(['job', one.job_id]) })),
       `The last ${oldest.length} runs of ${title}, the newest last`));
 }
