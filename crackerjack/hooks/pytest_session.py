@@ -45,6 +45,8 @@ class TestResult(msgspec.Struct, frozen=True, kw_only=True):
     """1-based: where it failed in that file, else where the test begins."""
     message: str = ""
     """The error, or the reason of a skip; at most 2,000 characters."""
+    reruns: int = 0
+    """How often it had failed before, where pytest-rerunfailures tries again."""
 
 
 class _Message(msgspec.Struct, frozen=True, kw_only=True, tag_field="kind"):
@@ -82,6 +84,7 @@ class _Finished(_Message, frozen=True, kw_only=True, tag="finished"):
     path: str
     line: int | None
     message: str
+    reruns: int = 0
 
 
 class _Interrupted(_Message, frozen=True, kw_only=True, tag="interrupted"):
@@ -194,6 +197,7 @@ class PytestSession:
                 path=self._relative(message.path),
                 line=message.line,
                 message=message.message,
+                reruns=message.reruns,
             )
         )
 

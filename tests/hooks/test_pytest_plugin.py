@@ -269,7 +269,7 @@ def test_a_test_that_closes_every_descriptor(project: Project) -> None:
     assert (project.root / "mine").read_bytes() == b""
 
 
-def test_only_the_last_attempt_counts(project: Project) -> None:
+def test_the_last_attempt_is_the_result(project: Project) -> None:
     """As pytest-rerunfailures does it."""
     project.write(
         "conftest.py",
@@ -277,22 +277,18 @@ def test_only_the_last_attempt_counts(project: Project) -> None:
         from _pytest.runner import runtestprotocol
 
         def pytest_runtest_protocol(item, nextitem):
-            item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
             for attempt in range(3):
+                item.ihook.pytest_runtest_logstart(nodeid=item.nodeid, location=item.location)
                 reports = runtestprotocol(item, nextitem=nextitem, log=False)
-                failed = next((r for r in reports if r.failed), None)
-                if failed is None or attempt == 2:
-                    for report in reports:
-                        item.ihook.pytest_runtest_logreport(report=report)
-                    break
+                again = attempt < 2 and any(report.failed for report in reports)
                 for report in reports:
-                    if report is failed:
+                    report.rerun = attempt
+                    if again and report.failed:
                         report.outcome = "rerun"
                     item.ihook.pytest_runtest_logreport(report=report)
-                    if report is failed:
-                        break
-            item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
-            return True
+                item.ihook.pytest_runtest_logfinish(nodeid=item.nodeid, location=item.location)
+                if not again:
+                    return True
         """,
     )
     project.write(
@@ -318,6 +314,7 @@ def test_only_the_last_attempt_counts(project: Project) -> None:
     assert project.outcomes() == {"test_flaky": "passed", "test_bad": "failed"}
     assert run.counts == {TestOutcome.PASSED: 1, TestOutcome.FAILED: 1}
     assert project.result("test_flaky").duration < 0.2
+    assert [project.result(name).reruns for name in ("test_flaky", "test_bad")] == [2, 2]
 
 
 def test_a_plugin_that_does_not_say_when_a_test_has_ended(project: Project) -> None:

@@ -98,6 +98,9 @@ class Reporter:
         self._deselected = 0
         self._workers_collected = False
         self._tests: dict[str, RunningTest] = {}  # by node id
+        self._reruns: dict[
+            str, int
+        ] = {}  # the same; it outlives what says that an attempt has ended
 
     def pytest_sessionstart(self) -> None:
         self._send("session", pytest=pytest.__version__, rootdir=_path(self._config.rootpath))
@@ -132,8 +135,11 @@ class Reporter:
         self._send("started", nodeid=_clean(nodeid))
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
-        if str(report.outcome) == "rerun":  # pytest-rerunfailures: only the last attempt counts
+        if str(report.outcome) == "rerun":  # pytest-rerunfailures: the last attempt is the result
             self._tests.pop(report.nodeid, None)
+            known = self._reruns.get(report.nodeid, 0)
+            # The number of the attempt: both its call and its teardown may have failed.
+            self._reruns[report.nodeid] = getattr(report, "rerun", known) + 1
             return
         test = self._tests.setdefault(report.nodeid, RunningTest())
         if test.take(report):
@@ -175,6 +181,7 @@ class Reporter:
                 path=_path(test.path),
                 line=test.line,
                 message=test.message,
+                reruns=self._reruns.pop(nodeid, 0),
             )
 
     def _failing_line(self, longrepr: Any, path: str) -> int | None:
