@@ -155,6 +155,8 @@ class PhaseEnded(Outcome, frozen=True, kw_only=True):
     status: str = ""
     """A :class:`crackerjack.types.HookStatus`."""
     reason: str = ""
+    content: str = ""
+    """Of the tests: as in `tests_collected`; empty when it changed before they ended."""
 
 
 class StrategyStarted(StepPayload, frozen=True, kw_only=True):
@@ -227,6 +229,9 @@ class TestsCollected(StepPayload, frozen=True, kw_only=True):
     count: int
     """How many results will come: files that were not collected, or skipped as a whole, have one each."""
     deselected: int = 0
+    content: str = ""
+    """Identifies what the tests run against, the project's files and the packages of its environment:
+    the same text, the same content. Empty when that cannot be told."""
 
 
 class TestCompleted(StepPayload, frozen=True, kw_only=True):
@@ -238,6 +243,10 @@ class TestCompleted(StepPayload, frozen=True, kw_only=True):
     path: str = ""
     line: int | None = None
     message: str = ""
+    reruns: int = 0
+    """How often it had failed before in this run, where failing tests are tried again."""
+    flaky: bool = False
+    """Whether it has ended the other way too at the same content: in a recent run, or before in this one."""
 
 
 class CoverageMeasured(StepPayload, frozen=True, kw_only=True):

@@ -271,7 +271,8 @@ class Digests:
     content. For one thread at a time.
     """
 
-    def __init__(self, file: CacheFile, root: str) -> None:
+    def __init__(self, file: CacheFile | None, root: str) -> None:
+        """`file` has what earlier runs have read; None for no such thing."""
         self._file = file
         self._root = root
         self._project = os.fsencode(root)
@@ -313,7 +314,7 @@ class Digests:
 
     def save(self) -> None:
         """Keep what was read, for the next run."""
-        if not self._changed or self._entries is None:
+        if self._file is None or not self._changed or self._entries is None:
             return
         self._forget_removed(self._entries)
         row = (self._project, msgspec.msgpack.encode(self._entries), _now())
@@ -330,7 +331,7 @@ class Digests:
 
     def _snapshot(self, file: SourceFile) -> _Snapshot | None:
         if self._entries is None:
-            self._entries = self._file.ask(self._load, None) or {}
+            self._entries = (self._file and self._file.ask(self._load, None)) or {}
         path = os.fsencode(file.path)
         entry = self._entries.get(path)
         if entry is not None and entry.describes(file):

@@ -64,7 +64,7 @@ class Memory:
         self._enabled = enabled
         self._file = CacheFile(state_dir)
         self._results = ResultCache(self._file)
-        self._digests = Digests(self._file, root)
+        self._digests = Digests(self._file if enabled else None, root)
         self.versions: Final = Versions(self._results)
         self._lock = threading.Lock()
         self._environments: dict[str, bytes | None] = {}
@@ -96,7 +96,7 @@ class Memory:
             return None
         environment: bytes | None = b""
         if hook.reads_environment:
-            environment = self._environment(python)
+            environment = self.environment(python)
         if environment is None:
             return None
         others = b""
@@ -125,7 +125,7 @@ class Memory:
         identity = self._identity(invocation, files)
         if invocation is None or identity is None or found.status not in _CONCLUSIVE:
             return
-        if self._still_hold(files):
+        if self.still_hold(files):
             self._results.put(invocation, identity, msgspec.msgpack.encode(found))
 
     def recall_each(
@@ -139,7 +139,7 @@ class Memory:
             return {}
         known = {
             path: values[identity]
-            for path, identity in self._identities(files).items()
+            for path, identity in self.identities(files).items()
             if identity in values
         }
         # Of thousands of files most have passed, in the same few bytes.
@@ -153,8 +153,8 @@ class Memory:
         kept = [file for file in files if file.path in found]
         if invocation is None or not kept:
             return
-        identities = self._identities(kept)
-        if self._still_hold(kept):
+        identities = self.identities(kept)
+        if self.still_hold(kept):
             values = {
                 identity: msgspec.msgpack.encode(found[path])
                 for path, identity in identities.items()
@@ -167,15 +167,18 @@ class Memory:
         with self._lock:
             return self._digests.combined(files)
 
-    def _identities(self, files: Sequence[SourceFile]) -> dict[str, bytes]:
+    def identities(self, files: Sequence[SourceFile]) -> dict[str, bytes]:
+        """What identifies each of these files that can be read; see :meth:`Digests.of`."""
         with self._lock:
             return self._digests.of(files)
 
-    def _still_hold(self, files: Iterable[SourceFile]) -> bool:
+    def still_hold(self, files: Iterable[SourceFile]) -> bool:
+        """Whether they hold what :meth:`identities` said of them."""
         with self._lock:
             return self._digests.still_hold(files)
 
-    def _environment(self, python: str) -> bytes | None:
+    def environment(self, python: str) -> bytes | None:
+        """What identifies the packages that this interpreter sees; see :func:`environment_digest`."""
         if python not in self._environments:
             self._environments[python] = environment_digest(python, root=self._root)
         return self._environments[python]

@@ -34,6 +34,7 @@ from crackerjack.types import HookStatus
 if TYPE_CHECKING:  # what only some runs need is imported where it is used
     from crackerjack.hooks.cleaning import CleaningResult
     from crackerjack.hooks.pytest_session import TestResult
+    from crackerjack.hooks.tested_content import TestedContent
     from crackerjack.hooks.testing import TestRun
 
 _NO_FILE: Final = "there is no file for it to look at"
@@ -104,6 +105,7 @@ class Project:
         self.planned: tuple[PlannedHook, ...] = ()
         """Every hook there is for this project, those that run and those that do not."""
         self._tree: FileSet | None = None
+        self._outputs: set[str] = set()
         self._key = key
         self._cancel = cancel
         self._groups = groups
@@ -163,7 +165,7 @@ class Project:
         know, :exc:`ConfigError` for a hook of the user's own that cannot work.
         """
         root, exclude = self.config.root, (*self.config.exclude, *self._our_own_files())
-        ours = {os.path.relpath(path, root) for path in outputs}
+        ours = self._outputs = {os.path.relpath(path, root) for path in outputs}
         self.all_files = self.files = discover(root, exclude=exclude).without(ours)
         if changed_only or since:
             changed = discover(
@@ -308,6 +310,21 @@ class Project:
             source_roots=self.layout.source_roots,
             has_tests=self.layout.has_tests,
         )
+
+    def tested_content(self) -> TestedContent:
+        """What tests that begin now run against."""
+        from crackerjack.hooks.tested_content import TestedContent
+
+        files = self.all_files
+        if self.config.exclude:  # tests may well read what no hook shall look at
+            exclude = self._our_own_files()
+            files = discover(self.config.root, exclude=exclude).without(self._outputs)
+        python = self.layout.python or sys.executable
+        return TestedContent.of(self._memory, files, python)
+
+    def still_holds(self, tested: TestedContent) -> bool:
+        """Whether nothing that the tests ran against has changed since."""
+        return tested.holds(self._memory)
 
     def _surroundings(self) -> Surroundings:
         return Surroundings(

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
+from functools import partial
 from typing import Final
 
 from crackerjack.config import Config
@@ -27,6 +28,7 @@ from crackerjack.jobs.lease import LEASE_SECONDS, Lease, end_lost_jobs
 from crackerjack.jobs.process_identity import is_alive
 from crackerjack.jobs.project_lock import ProjectLock
 from crackerjack.jobs.snapshot import JobSnapshot, fold
+from crackerjack.jobs.tested_runs import outcomes_at
 from crackerjack.masking import Masker
 from crackerjack.types import ExitCode, JobId
 from crackerjack.workflow.options import RunOptions
@@ -305,6 +307,7 @@ class JobManager:
             publish=publish,
             project=project,
             cancel=job.cancellation,
+            outcomes_at=partial(outcomes_at, self._log, config.root),
         )
 
     def _await_turn(self, run: Run, lock: ProjectLock) -> bool:

@@ -121,6 +121,7 @@ class JobSnapshot(JobState, kw_only=True):
                 "path": test.path,
                 "line": test.line,
                 "message": test.message[:_MESSAGE_LIMIT],
+                "flaky": test.flaky,
             }
             for test, _ in zip(self.failing_tests, range(_FAILING_ON_THE_WIRE), strict=False)
         ]

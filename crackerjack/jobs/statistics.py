@@ -14,6 +14,7 @@ from crackerjack.decoding import json_decoder
 from crackerjack.events.event import WorkflowEvent
 from crackerjack.events.log import EventLog, status_of
 from crackerjack.events.payload import TERMINAL_TYPES, EventType
+from crackerjack.jobs.tested_runs import TOLD
 from crackerjack.jobs.testing_statistics import FiguresOfTests, statistics_of_tests
 from crackerjack.types import HookStatus, JobStatus
 
@@ -29,7 +30,6 @@ _STEPS: Final = (
     EventType.PUBLISH_PHASE_COMPLETED,
     EventType.PUBLISH_PHASE_FAILED,
 )
-_TESTING: Final = (EventType.TESTS_COLLECTED, EventType.COVERAGE_MEASURED)
 _EVENTS_OF_A_JOB: Final = 40
 """Of the types above; a job with more shortens the look back, and does no other harm."""
 
@@ -138,7 +138,14 @@ def project_statistics(
 
     Raises :exc:`StoreUnavailable`.
     """
-    types = (EventType.WORKFLOW_STARTED, *_HOOKS, *_STEPS, *_TESTING, *TERMINAL_TYPES)
+    types = (
+        EventType.WORKFLOW_STARTED,
+        *_HOOKS,
+        *_STEPS,
+        EventType.TESTS_COLLECTED,
+        EventType.COVERAGE_MEASURED,
+        *TERMINAL_TYPES,
+    )
     by_job: dict[str, list[WorkflowEvent]] = {}
     for event in log.latest(project, types, jobs * _EVENTS_OF_A_JOB):
         by_job.setdefault(event.job_id, []).append(event)
@@ -153,7 +160,7 @@ def project_statistics(
         steps=gathered.steps.figures(),
         hooks=sorted(gathered.hooks.figures(), key=lambda one: one.p50 or 0.0, reverse=True),
         coverage=[*gathered.coverage.values()],
-        tests=statistics_of_tests(log, gathered.collections) if tests else None,
+        tests=statistics_of_tests(log, gathered.of_tests) if tests else None,
     )
 
 
@@ -165,7 +172,8 @@ class _Gathered:
         self.steps = _Runs()
         self.hooks = _Runs()
         self.coverage: dict[str, CoverageSample] = {}
-        self.collections: list[WorkflowEvent] = []
+        self.of_tests: list[WorkflowEvent] = []
+        """What tells of the runs of the tests, the newest first."""
 
     def take(self, newest_first: Sequence[WorkflowEvent]) -> None:
         """All events of one job."""
@@ -179,8 +187,12 @@ class _Gathered:
                 continue
             if event.terminal:
                 continue
-            if event.event_type in _TESTING:
-                self._take_testing(event)
+            if event.event_type in TOLD:
+                self.of_tests.append(event)
+            if event.event_type == EventType.TESTS_COLLECTED:
+                continue
+            if event.event_type == EventType.COVERAGE_MEASURED:
+                self._take_coverage(event)
                 continue
             ended = decoder.decode(event.body)
             if event.event_type in _HOOKS:
@@ -188,10 +200,8 @@ class _Gathered:
             else:
                 self.steps.add(ended.step_id.rpartition("_")[0], event, ended, _status(ended))
 
-    def _take_testing(self, event: WorkflowEvent) -> None:
-        if event.event_type == EventType.TESTS_COLLECTED:
-            self.collections.append(event)
-        elif event.job_id not in self.coverage:
+    def _take_coverage(self, event: WorkflowEvent) -> None:
+        if event.job_id not in self.coverage:
             measured = json_decoder(_Measured).decode(event.body)
             self.coverage[event.job_id] = CoverageSample(
                 job_id=event.job_id,

@@ -1,34 +1,23 @@
-"""The tests of a project over its recent runs: which are slow, and which come and go."""
+"""The tests of a project over its recent runs: which are slow, and which are flaky."""
 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from itertools import pairwise
+from collections.abc import Iterable
 from statistics import median
-from typing import Final
+from typing import ClassVar, Final
 
 import msgspec
 
-from crackerjack.decoding import json_decoder
 from crackerjack.events.event import WorkflowEvent
 from crackerjack.events.log import EventLog
-from crackerjack.events.payload import EventType
+from crackerjack.jobs.tested_runs import EndedTest, TestedRun, ended_tests, runs_with_tests
+from crackerjack.workflow.outcomes import WENT_WELL
 
-_RUNS: Final = 10
-"""Runs with tests that are looked at. A job's tests are many events, and no index leads to them."""
-_EVENTS: Final = 5000
-"""Events of a job that are read, from the collection of its tests on; all of them take 30 ms."""
-_PAGE: Final = 1000
-_SHOWN: Final = 20
-_OUTCOMES: Final = {
-    "passed": True,
-    "xfailed": True,
-    "failed": False,
-    "error": False,
-    "xpassed": False,
-}
-"""Outcome -> whether all is well; what was skipped says nothing."""
+_SLOWEST: Final = 20
+_FLAKY: Final = 100
+_RECENT: Final = 20
+"""Results of a flaky test; a run has several where it is repeated."""
 
 
 class SlowTest(msgspec.Struct, frozen=True, kw_only=True):
@@ -41,20 +30,32 @@ class SlowTest(msgspec.Struct, frozen=True, kw_only=True):
     """Seconds."""
 
 
-class UnsteadyTest(msgspec.Struct, frozen=True, kw_only=True):
-    """A test that passed in some of the runs and failed in others.
+class TestSample(msgspec.Struct, frozen=True, kw_only=True):
+    """How a test ended in one run."""
 
-    The log does not say what the files held, so that a test which was broken and mended is one too:
-    `switches` tells them apart as well as can be.
-    """
+    __test__: ClassVar[bool] = False  # pytest takes every class named Test... for tests
+
+    job_id: str
+    timestamp: float
+    """When the tests of the run were collected, seconds since the epoch."""
+    outcome: str
+    reruns: int
+    """How often it had failed before in that run."""
+    content: str
+    """What the run's tests ran against, see ``tests_collected``; empty when that cannot be told."""
+
+
+class FlakyTest(msgspec.Struct, frozen=True, kw_only=True):
+    """A test that has both passed and failed at the same content."""
 
     hook: str
     nodeid: str
     passed: int
+    """How often, at the contents at which it did both."""
     failed: int
-    switches: int
-    """How often it turned from one to the other: a repair is one; more look like chance."""
-    last_outcome: str
+    """The same; an attempt that a re-run in the same run made good is one."""
+    recent: list[TestSample]
+    """How it ended in the runs that were looked at, the newest first, at most twenty."""
 
 
 class FiguresOfTests(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,82 +67,67 @@ class FiguresOfTests(msgspec.Struct, frozen=True, kw_only=True):
     """False when a run had more events than are read: then some of its tests are missing."""
     slowest: list[SlowTest]
     """By their median duration, longest first, at most twenty."""
-    unsteady: list[UnsteadyTest]
-    """Those with the most switches first, at most twenty."""
+    flaky: list[FlakyTest]
+    """Those that failed most often first, at most a hundred."""
 
 
-class _Test(msgspec.Struct, frozen=True):
-    hook: str
-    nodeid: str
-    outcome: str
-    duration: float
+_Results = list[tuple[TestedRun, EndedTest]]
 
 
-def statistics_of_tests(log: EventLog, collections: Iterable[WorkflowEvent]) -> FiguresOfTests:
-    """Look at the tests of the jobs with these ``tests_collected`` events, newest first.
-
-    Of a job that collected several times, the first collection is where the reading begins.
-    """
-    first: dict[str, WorkflowEvent] = {}
-    for event in collections:
-        if event.job_id in first or len(first) < _RUNS:
-            first[event.job_id] = event
-    tests: defaultdict[tuple[str, str], list[_Test]] = defaultdict(list)
+def statistics_of_tests(log: EventLog, told: Iterable[WorkflowEvent]) -> FiguresOfTests:
+    """Look at the tests of the jobs that these events tell of, the newest first; see :func:`runs_with_tests`."""
+    runs = runs_with_tests(told)
+    tests: defaultdict[tuple[str, str], _Results] = defaultdict(list)
     complete = True
-    for event in first.values():
-        run, whole = _tests(log, event)
+    for run in runs:
+        found, whole = ended_tests(log, run)
         complete = complete and whole
-        for key, test in run.items():
-            tests[key].append(test)
+        for test in reversed(found):
+            if test.outcome in WENT_WELL:
+                tests[test.hook, test.nodeid].append((run, test))
     return FiguresOfTests(
-        runs=len(first), complete=complete, slowest=_slowest(tests), unsteady=_unsteady(tests)
+        runs=len(runs), complete=complete, slowest=_slowest(tests), flaky=_flaky(tests)
     )
 
 
-def _tests(log: EventLog, collected: WorkflowEvent) -> tuple[dict[tuple[str, str], _Test], bool]:
-    """The last result of each test of a job, and whether that is all of them."""
-    decoder = json_decoder(_Test)
-    found = {}
-    since, last = collected.seq, collected.seq + _EVENTS
-    while page := log.read(collected.job_id, since, min(_PAGE, last - since)):
-        for event in page:
-            if event.event_type == EventType.TEST_COMPLETED:
-                test = decoder.decode(event.body)
-                found[test.hook, test.nodeid] = test
-        since = page[-1].seq
-        if since >= last:
-            return found, page[-1].terminal
-    return found, True
+def _slowest(tests: dict[tuple[str, str], _Results]) -> list[SlowTest]:
+    slow = []
+    for (hook, nodeid), results in tests.items():
+        last = {run.job_id: test.duration for run, test in reversed(results)}
+        one = SlowTest(hook=hook, nodeid=nodeid, runs=len(last), median=median(last.values()))
+        slow.append(one)
+    return sorted(slow, key=lambda one: one.median, reverse=True)[:_SLOWEST]
 
 
-def _slowest(tests: dict[tuple[str, str], list[_Test]]) -> list[SlowTest]:
-    timed = {
-        key: [one.duration for one in runs if one.outcome in _OUTCOMES]
-        for key, runs in tests.items()
-    }
-    slow = [
-        SlowTest(hook=hook, nodeid=nodeid, runs=len(durations), median=median(durations))
-        for (hook, nodeid), durations in timed.items()
-        if durations
-    ]
-    return sorted(slow, key=lambda one: one.median, reverse=True)[:_SHOWN]
+def _flaky(tests: dict[tuple[str, str], _Results]) -> list[FlakyTest]:
+    found = [one for key, results in tests.items() if (one := _if_flaky(*key, results)) is not None]
+    return sorted(found, key=lambda one: one.failed, reverse=True)[:_FLAKY]
 
 
-def _unsteady(tests: dict[tuple[str, str], list[_Test]]) -> list[UnsteadyTest]:
-    found = [one for key, runs in tests.items() if (one := _if_unsteady(*key, runs)) is not None]
-    return sorted(found, key=lambda one: (one.switches, one.failed), reverse=True)[:_SHOWN]
-
-
-def _if_unsteady(hook: str, nodeid: str, newest_first: Sequence[_Test]) -> UnsteadyTest | None:
-    judged = [one for one in newest_first if one.outcome in _OUTCOMES]
-    went_well = [_OUTCOMES[one.outcome] for one in judged]
-    if len({*went_well}) < 2:
+def _if_flaky(hook: str, nodeid: str, newest_first: _Results) -> FlakyTest | None:
+    counts: defaultdict[str, tuple[int, int]] = defaultdict(lambda: (0, 0))
+    for run, test in newest_first:
+        if run.content:
+            passed, failed = counts[run.content]
+            well = WENT_WELL[test.outcome]
+            counts[run.content] = passed + well, failed + (not well) + test.reruns
+    both = [(passed, failed) for passed, failed in counts.values() if passed and failed]
+    if not both:
         return None
-    return UnsteadyTest(
+    return FlakyTest(
         hook=hook,
         nodeid=nodeid,
-        passed=sum(went_well),
-        failed=len(went_well) - sum(went_well),
-        switches=sum(one != other for one, other in pairwise(went_well)),
-        last_outcome=judged[0].outcome,
+        passed=sum(passed for passed, _ in both),
+        failed=sum(failed for _, failed in both),
+        recent=[_sample(run, test) for run, test in newest_first][:_RECENT],
+    )
+
+
+def _sample(run: TestedRun, test: EndedTest) -> TestSample:
+    return TestSample(
+        job_id=run.job_id,
+        timestamp=run.timestamp,
+        outcome=test.outcome,
+        reruns=test.reruns,
+        content=run.content,
     )

@@ -155,6 +155,7 @@ def failing_test(test: TestCompleted) -> FailingTest:
         path=shortened(test.path, _MESSAGE),
         line=test.line,
         message=shortened_lines(test.message, _MESSAGE),
+        flaky=test.flaky,
     )
 
 

@@ -20,6 +20,7 @@ class FailingTest(Answer):
     path: str = ""
     line: int | None = None
     message: str = ""
+    flaky: bool = False
 
 
 class Place(Answer):

@@ -112,7 +112,8 @@ def _tests(tests: Iterable[models.FailingTest], more: int) -> Iterator[str]:
     for test in tests:
         reason = test.message.partition("\n")[0]
         where = f" ({_place(test)})" if test.path else ""
-        yield f"FAILED {test.nodeid}{where}: {reason[:_REASON]}"
+        flaky = " (flaky: it has passed at the same content)" if test.flaky else ""
+        yield f"FAILED {test.nodeid}{where}{flaky}: {reason[:_REASON]}"
     if more:
         yield f"and {count(more, 'more failing test')}"
 

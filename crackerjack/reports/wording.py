@@ -88,6 +88,7 @@ def failing_test(test: TestCompleted, *, limit: int = _MESSAGE_LINES) -> list[Li
         ("path", f"{place}: " if place else ""),
         ("bad", f"{inert(name)} {verb}"),
         ("", f": {message[0].strip()}" if message else ""),
+        ("warn", " (flaky: it has also passed at the same content)" if test.flaky else ""),
         ("faint", f" [{inert(test.hook)}]"),
     ]
     more = [[("", f"    {line}")] for line in message[1:limit]]

@@ -13,7 +13,7 @@ from crackerjack.jobs.comparison import Comparison
 from crackerjack.jobs.file_changes import ChangedFile
 from crackerjack.jobs.states import RUNNING, STOPPED, WAITING, StepStatus
 from crackerjack.jobs.statistics import CoverageSample, Figures, ProjectStatistics, Sample
-from crackerjack.jobs.testing_statistics import FiguresOfTests, SlowTest, UnsteadyTest
+from crackerjack.jobs.testing_statistics import FiguresOfTests, FlakyTest, SlowTest, TestSample
 from crackerjack.reports.listing import JobLine
 from crackerjack.types import ExitCode, HookStatus, JobStatus
 
@@ -29,7 +29,8 @@ _ANSWERS: Final = (
     CoverageSample,
     FiguresOfTests,
     SlowTest,
-    UnsteadyTest,
+    FlakyTest,
+    TestSample,
     Comparison,
     ChangedFile,
     UndoOutcome,
@@ -74,6 +75,7 @@ TIME: Final = number(exclusiveMinimum=0, description="Seconds since the epoch.")
 SECONDS: Final = number(minimum=0)
 JOB_ID: Final = string(pattern=JOB_ID_PATTERN)
 _STEP_ID: Final = string(pattern="^[a-z_]+_[0-9]{3,}$")
+_FLAG: Final[Schema] = {"type": "boolean"}
 _SHORT: Final = string(maxLength=500)
 _HOOK_STATUS: Final = one_of(*HookStatus)
 _SEVERITIES: Final = ("error", "warning", "note")
@@ -98,12 +100,12 @@ _FIELDS: Final[Mapping[str, Schema]] = {
     "percent": {"minimum": 0, "maximum": 100},
     "previous": {"minimum": 0, "maximum": 100},
     "pass_rate": {"minimum": 0, "maximum": 1},
-    **{name: {"maxItems": 20} for name in ("recent", "slowest", "unsteady")},
+    **{name: {"maxItems": 20} for name in ("recent", "slowest")},
     "median": _COUNT,
     **dict.fromkeys(("line", "column", "attempt"), _FIRST),
     **dict.fromkeys(("findings", "files", "fixed", "tests_failed", "count", "deselected"), _COUNT),
     **dict.fromkeys(("jobs", "runs", "passed", "cached", "p50", "p95", "trend"), _COUNT),
-    **dict.fromkeys(("switches", "added_lines", "removed_lines"), _COUNT),
+    **dict.fromkeys(("reruns", "added_lines", "removed_lines"), _COUNT),
 }
 """What the type of a field does not say, and holds wherever there is a field of this name."""
 
@@ -112,10 +114,8 @@ _FIELDS_OF: Final[Mapping[str, Mapping[str, Schema]]] = {
     "PhaseEnded": {"status": one_of("", *HookStatus)},
     "WorkflowEnded": {"exit_code": {"enum": [code.value for code in ExitCode]}},
     "Sample": {"ended": TIME},
-    "UnsteadyTest": {
-        **dict.fromkeys(("passed", "failed", "switches"), _FIRST),
-        "last_outcome": one_of(*_OUTCOMES),
-    },
+    "FiguresOfTests": {"flaky": {"maxItems": 100}},
+    "FlakyTest": dict.fromkeys(("passed", "failed"), _FIRST),
     "UndoOutcome": {"outcome": one_of(*Restoration)},
     "Comparison": {"base": JOB_ID, "job": JOB_ID},
 }
@@ -198,7 +198,9 @@ _ENDINGS: Final = ("_completed", "_failed", "_interrupted")
 
 def _snapshot_data() -> Schema:
     time = maybe(TIME)
-    failing = record(nodeid=_SHORT, path=string(), line=maybe(whole(1)), message=_SHORT)
+    failing = record(
+        nodeid=_SHORT, path=string(), line=maybe(whole(1)), message=_SHORT, flaky=_FLAG
+    )
     return record(
         job_id=JOB_ID,
         status=one_of(*JobStatus),
@@ -247,10 +249,10 @@ def _hook() -> Schema:
         duration=maybe(SECONDS),
         findings=whole(),
         fixed=whole(),
-        cached={"type": "boolean"},
+        cached=_FLAG,
         reason=_SHORT,
         attempt=whole(1),
-        phase={"type": "boolean"},
+        phase=_FLAG,
         **_severities(),
         tests=_tests(),
     )

@@ -19,13 +19,16 @@ from crackerjack.events.payload import (
 from crackerjack.hooks.diagnostic import printable_path
 from crackerjack.types import HookStatus
 from crackerjack.workflow.open_step import OpenStep
-from crackerjack.workflow.run import Limit
+from crackerjack.workflow.outcomes import Outcomes
+from crackerjack.workflow.run import Limit, Run
 from crackerjack.workflow.scheduler import Task
 from crackerjack.workflow.verdict import GOOD, WORTH_RETRYING, Part
+from crackerjack.workflow.workflow import Step
 
 if TYPE_CHECKING:  # imported where they are used: a run of hooks alone needs none of them
     from crackerjack.hooks.cleaning import CleaningResult
     from crackerjack.hooks.pytest_session import TestResult
+    from crackerjack.hooks.tested_content import TestedContent
     from crackerjack.hooks.testing import TestRun
 
 _TESTS: Final = "tests"
@@ -163,6 +166,13 @@ class TestStep(OpenStep):
 
     __test__ = False  # pytest takes every class named Test... for tests
 
+    def __init__(self, run: Run, step: Step) -> None:
+        super().__init__(run, step)
+        self._tested: TestedContent | None = None
+        """What the tests run against; None before they begin, and once it has changed."""
+        self._outcomes = Outcomes()
+        self._outcomes_at = ""
+
     def open(self) -> None:
         """Announce the phase and queue the test run."""
         expected = self.run.expected(_TESTS)
@@ -187,6 +197,7 @@ class TestStep(OpenStep):
                 duration=duration,
                 status=part.status if part else "",
                 reason=part.reason if part else reason,
+                content=self._content(),
             ),
         )
 
@@ -222,12 +233,24 @@ class TestStep(OpenStep):
         return tested
 
     def _once(self, limit: Limit) -> TestRun:
-        return self.run.project.run_tests(
+        self._tested = self.run.project.tested_content()
+        run = self.run.project.run_tests(
             limit=max(0.0, limit.seconds),
             on_collected=self._publish_collected,
             on_test=self._publish_test,
             on_output=self._publish_output,
         )
+        self._still_holds()
+        return run
+
+    def _content(self) -> str:
+        return self._tested.digest if self._tested is not None else ""
+
+    def _still_holds(self) -> bool:
+        """Whether what the tests run against is what it was; once it is not, it is forgotten."""
+        if self._tested is not None and not self.run.project.still_holds(self._tested):
+            self._tested = None
+        return self._tested is not None
 
     def _measured(self, percent: float, *, whole: bool) -> str:
         """Publish the coverage; returns what the ratchet has against it, empty for nothing.
@@ -253,12 +276,19 @@ class TestStep(OpenStep):
         return "" if success else f"coverage fell from {best:.2f} % to {percent:.2f} %"
 
     def _publish_collected(self, count: int, deselected: int) -> None:
+        content = self._content()
         self.run.publish(
             EventType.TESTS_COLLECTED,
             TestsCollected(
-                step_id=self.step.step_id, hook=_TESTS, count=count, deselected=deselected
+                step_id=self.step.step_id,
+                hook=_TESTS,
+                count=count,
+                deselected=deselected,
+                content=content,
             ),
         )
+        if not content or content != self._outcomes_at:
+            self._outcomes, self._outcomes_at = self.run.outcomes_at(content), content
 
     def _publish_test(self, result: TestResult) -> None:
         self.run.publish(
@@ -272,8 +302,15 @@ class TestStep(OpenStep):
                 path=result.path,
                 line=result.line,
                 message=result.message,
+                reruns=result.reruns,
+                flaky=self._is_flaky(result),
             ),
         )
+
+    def _is_flaky(self, result: TestResult) -> bool:
+        """Whether it has ended in both ways with nothing else changed; who edits meanwhile is no chance."""
+        both = self._outcomes.add(_TESTS, result.nodeid, result.outcome, result.reruns)
+        return both and self._still_holds()
 
     def _publish_output(self, stream: str, text: str) -> None:
         self.run.publish(

@@ -15,6 +15,7 @@ from crackerjack.hooks.process import Cancellation
 from crackerjack.hooks.project import Project
 from crackerjack.types import JobId
 from crackerjack.workflow.options import RunOptions
+from crackerjack.workflow.outcomes import Outcomes
 from crackerjack.workflow.scheduler import Scheduler
 from crackerjack.workflow.staleness import Staleness
 from crackerjack.workflow.verdict import GOOD, Part
@@ -53,6 +54,7 @@ class Run:
         publish: Publish,
         project: Project,
         cancel: Cancellation,
+        outcomes_at: Callable[[str], Outcomes],
     ) -> None:
         self.job_id: Final = job_id
         self.config: Final = config
@@ -62,6 +64,8 @@ class Run:
         self.publish: Final = publish
         self.project: Final = project
         self.cancel: Final = cancel
+        self.outcomes_at: Final = outcomes_at
+        """How tests ended in recent runs at this content; see :class:`TestsCollected`."""
         self.scheduler: Final = Scheduler(config.jobs or project.cores)
         self.started: Final = time.monotonic()
         self.staleness: Final = Staleness[Any]()

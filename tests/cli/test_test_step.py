@@ -1,6 +1,7 @@
 """``crackerjack -t``: every test an event while the run goes on, and each outcome told for what it is."""
 
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -90,6 +91,57 @@ def test_tests_are_events_while_the_run_goes_on(crackerjack: CommandLine, projec
     rest, _ = process.communicate(timeout=60)
     assert process.returncode == 0
     assert "test_second" in rest
+
+
+def by_chance(state: Path, then: str = "pass") -> str:
+    """A module with a test that does something, and fails every other time."""
+    return (
+        f"import pathlib\n\n\ndef test_it():\n    state = pathlib.Path({str(state)!r})\n"
+        "    well = state.exists()\n    state.unlink() if well else state.touch()\n"
+        f"    {then}\n    assert well\n"
+    )
+
+
+class TestFlaky:
+    def test_both_outcomes_at_the_same_content(
+        self, crackerjack: CommandLine, project: Project, tmp_path: Path
+    ) -> None:
+        def told(*arguments: str) -> tuple[str, bool]:
+            """How the test ended and whether it is flaky; the content is added to the others."""
+            ran = crackerjack("--workflow", "test", "--json", *arguments)
+            data = {e["event_type"]: e["data"] for e in ran.events}
+            content = data["tests_collected"]["content"]
+            assert content
+            assert phase_of(ran)["content"] == content
+            contents.append(content)
+            return data["test_completed"]["outcome"], data["test_completed"]["flaky"]
+
+        contents: list[str] = []
+        project.write("tests/test_it.py", by_chance(tmp_path / "turn"))
+        project.configure('[tool.crackerjack]\nexclude = ["data.txt"]\n')
+        assert [told(), told(), told("--no-cache")] == [
+            ("failed", False),
+            ("passed", True),
+            ("failed", True),
+        ]
+        project.write("data.txt", "1")  # no hook looks at it, but a test may
+        assert [told(), told()] == [("passed", False), ("failed", True)]
+        assert contents == [contents[0]] * 3 + [contents[3]] * 2
+        assert contents[3] != contents[0]
+        assert "(flaky: it has also passed at the same content)" in crackerjack("show").stdout
+
+    def test_what_is_edited_while_the_tests_run_is_no_chance(
+        self, crackerjack: CommandLine, project: Project, tmp_path: Path
+    ) -> None:
+        edit = "pathlib.Path('data.txt').write_text('edited' * well)"
+        project.write("tests/test_it.py", by_chance(tmp_path / "turn", edit))
+        for well in (False, True):
+            project.write("data.txt", "as it was")
+            ran = crackerjack("--workflow", "test", "--json")
+            data = {e["event_type"]: e["data"] for e in ran.events}
+            assert data["tests_collected"]["content"]
+            assert (phase_of(ran)["content"], data["test_completed"]["flaky"]) == ("", False)
+            assert data["test_completed"]["outcome"] == ("passed" if well else "failed")
 
 
 @pytest.mark.parametrize(

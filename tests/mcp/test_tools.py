@@ -94,6 +94,19 @@ async def test_a_run_that_has_ended(server: InProcess, store: Store, era: str) -
         assert not {"failing_tests", "findings", "hooks"} & nothing_new.keys()
 
 
+async def test_a_failing_test_that_has_passed_at_the_same_content_is_called_flaky(
+    server: InProcess, store: Store
+) -> None:
+    run = SampleRun().begin(tests=True).phase(TESTS).collected(2)
+    run.test("tests/a.py::chance", "failed", message="assert 0", flaky=True)
+    job_id = store.write(run.test("tests/a.py::bad", "failed"))
+    async with over_http(server.http) as agent:
+        answer = await agent.answer("wait", job_id=job_id)
+        told = answer.structured_content["failing_tests"]
+        assert [test.get("flaky") for test in told] == [True, None]
+        assert "chance (flaky: it has passed at the same content): assert 0" in said(answer)
+
+
 async def test_the_text_says_what_the_structure_says(server: InProcess, store: Store) -> None:
     job_id = store.write(failing_run())
     async with over_http(server.http) as agent:

@@ -14,6 +14,8 @@ from crackerjack.events.payload import (
     HookEnded,
     HookStarted,
     Payload,
+    PhaseEnded,
+    SessionInitializing,
     WorkflowStarted,
 )
 from crackerjack.types import HookStatus
@@ -38,20 +40,46 @@ def run(project: Path, job_id: str = "job123", *arguments: str) -> None:
     assert done.returncode in {0, 1}, done.stderr
 
 
-def run_of_two_tests(writer: Writer, name: str, outcome: str, percent: float) -> None:
-    """A run of two tests, the second of which ends in this way."""
+def run_of_two_tests(
+    writer: Writer,
+    name: str,
+    outcome: str,
+    percent: float,
+    *,
+    content: str = "",
+    at_end: str = "",
+    reruns: int = 0,
+) -> None:
+    """A run of two tests, the second of which ends in this way; `at_end` is `content` unless given."""
     job_id = writer.job(name)
     told: dict[EventType, list[Payload]] = {
+        EventType.WORKFLOW_SESSION_INITIALIZING: [
+            SessionInitializing(
+                workflow="test",
+                title="Test Workflow",
+                project="/project",
+                check=True,
+                version="1",
+            )
+        ],
         EventType.WORKFLOW_STARTED: [WorkflowStarted(workflow="test", steps=())],
         EventType.HOOK_EXECUTION_STARTED: [HookStarted(step_id=_TESTING, hook="tests")],
         EventType.TESTS_COLLECTED: [
-            payload.TestsCollected(step_id=_TESTING, hook="tests", count=2)
+            payload.TestsCollected(step_id=_TESTING, hook="tests", count=2, content=content)
         ],
         EventType.TEST_COMPLETED: [
             payload.TestCompleted(
-                step_id=_TESTING, hook="tests", nodeid=nodeid, outcome=ended, duration=duration
+                step_id=_TESTING,
+                hook="tests",
+                nodeid=nodeid,
+                outcome=ended,
+                duration=duration,
+                reruns=again,
             )
-            for nodeid, ended, duration in (("slow", "passed", 2.5), ("chance", outcome, 0.1))
+            for nodeid, ended, duration, again in (
+                ("slow", "passed", 2.5, 0),
+                ("chance", outcome, 0.1, reruns),
+            )
         ],
         EventType.COVERAGE_MEASURED: [
             CoverageMeasured(step_id=_TESTING, hook="tests", percent=percent)
@@ -63,6 +91,16 @@ def run_of_two_tests(writer: Writer, name: str, outcome: str, percent: float) ->
                 status=HookStatus.PASSED,
                 success=True,
                 duration=3.0,
+            )
+        ],
+        EventType.QUALITY_PHASE_COMPLETED: [
+            PhaseEnded(
+                step_id=_TESTING,
+                phase="testing",
+                status=HookStatus.PASSED,
+                success=True,
+                duration=3.0,
+                content=at_end or content,
             )
         ],
     }

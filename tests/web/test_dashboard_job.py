@@ -16,6 +16,7 @@ from crackerjack.events.payload import EventType
 from crackerjack.types import HookStatus
 from tests.sample_run import FAST, TESTS, SampleRun, failing_run, finding, passing_run
 from tests.web.browser import Tab, chromium
+from tests.web.runs import run_of_two_tests
 from tests.web.serving import SECONDS, Served, Writer, serving
 
 MANY: Final = 20_000
@@ -404,6 +405,29 @@ class TestTests:
         page.value("document.querySelector('[data-outcome=passed]').click()")
         page.wait("document.querySelectorAll('.test-row').length === 2")
         assert page.value("location.hash") == "#/job/job123/tests?outcome=passed"
+
+    def test_flaky_tests_are_marked_and_found(self, writer: Writer, page: Page) -> None:
+        for outcome in ("passed", "failed"):  # of the project, and told by its recent runs
+            run_of_two_tests(writer, outcome, outcome, 80.0, content="a")
+        page.open("/job/passed/tests")
+        page.wait("document.querySelector('.test-name .badge')?.title.includes('failed once')")
+        assert page.texts(".test-row:has(.badge) .test-name b") == ["chance"]
+        run = at_tests(4)  # of another one, and told by the run itself
+        run.test("tests/test_app.py::test_good", duration=0.4)
+        run.test("tests/test_app.py::test_again", reruns=1, duration=0.3)
+        run.test("tests/test_app.py::test_chance", "failed", flaky=True)
+        run.test("tests/test_app.py::test_bad", "failed")
+        write(writer, run)
+        page.open("/job/job123/tests")
+        page.wait("document.querySelectorAll('.test-row').length === 4")
+        assert page.texts("[data-flaky]") == ["2 flaky"]
+        page.value("document.querySelector('[data-flaky]').click()")
+        page.wait("document.querySelectorAll('.test-row').length === 2")
+        assert page.texts(".test-name b") == ["test_chance", "test_again"]
+        assert page.value("location.hash") == "#/job/job123/tests?flaky=1"
+        page.open("/job/job123")
+        page.wait("document.querySelector('.card li .badge')")
+        assert page.texts(".card li:has(.badge)") == ["test_app.py::test_chance flaky"]
 
     def test_a_collection_starts_over(self, writer: Writer, page: Page) -> None:
         run = at_tests(2)

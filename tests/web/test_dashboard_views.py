@@ -207,18 +207,18 @@ class TestComparison:
 class TestHistory:
     def test_tests_coverage_and_runs(self, writer: Writer, tmp_path: Path) -> None:
         for number, outcome in enumerate(("passed", "failed", "passed")):
-            run_of_two_tests(writer, f"job{number}", outcome, 80.0 + number)
+            run_of_two_tests(writer, f"job{number}", outcome, 80.0 + number, content="a")
         with dashboard(tmp_path) as page:
             page.open(f"/history?project={quote('/project')}")
             assert page.text_of("#tests-title ~ .scroll tbody code") == "chance"
-            assert (
-                page.texts("#tests-title ~ .scroll tbody .badge")[0]
-                == "2 \N{MULTIPLICATION SIGN}, likely flaky"
-            )
+            assert page.texts("#tests-title ~ .scroll tbody td")[1:3] == ["2", "1"]
+            assert page.tab.evaluate(
+                "[...document.querySelectorAll('td .strip a')].map((run) => run.getAttribute('href'))"
+            ) == [f"#/job/job{number}/tests?test=chance" for number in range(3)]
             assert page.texts("#tests-title ~ .bars .bars-name") == ["slow", "chance"]
             assert "82.0 % now" in page.text_of(".coverage")
             assert "+2.0 points in 3 runs" in page.text_of(".coverage")
-            assert len(page.texts(".trend-card .strip")) == 2
+            assert len(page.texts(".trend-card .strip")) == 3
 
     def test_what_did_not_run_has_no_times(self, writer: Writer, tmp_path: Path) -> None:
         for name in ("job0", "job1"):

@@ -254,11 +254,11 @@ class TestComparison:
 
 
 class TestStatistics:
-    def test_slow_and_unsteady_tests_and_coverage(
-        self, client: httpx.Client, writer: Writer
-    ) -> None:
-        for number, outcome in enumerate(("passed", "failed", "skipped", "passed", "passed")):
-            run_of_two_tests(writer, f"job{number}", outcome, 80.0 + number)
+    def test_slow_and_flaky_tests_and_coverage(self, client: httpx.Client, writer: Writer) -> None:
+        for number, (outcome, content) in enumerate(
+            [("passed", "a"), ("failed", "a"), ("skipped", "a"), ("passed", "a"), ("passed", "b")]
+        ):
+            run_of_two_tests(writer, f"job{number}", outcome, 80.0 + number, content=content)
         answer = client.get("/stats", params={"project": "/project"}).raise_for_status().json()
         (project,) = answer["projects"]
         assert [one["percent"] for one in project["coverage"]] == [84.0, 83.0, 82.0, 81.0, 80.0]
@@ -268,17 +268,47 @@ class TestStatistics:
             ("slow", 2.5, 5),
             ("chance", 0.1, 4),
         ]
-        assert tests["unsteady"] == [
-            {
-                "hook": "tests",
-                "nodeid": "chance",
-                "passed": 3,
-                "failed": 1,
-                "switches": 2,
-                "last_outcome": "passed",
-            }
+        (flaky,) = tests["flaky"]
+        assert (flaky["nodeid"], flaky["passed"], flaky["failed"]) == ("chance", 2, 1)
+        assert [(one["job_id"], one["outcome"], one["content"]) for one in flaky["recent"]] == [
+            ("job4", "passed", "b"),
+            ("job3", "passed", "a"),
+            ("job1", "failed", "a"),
+            ("job0", "passed", "a"),
         ]
         assert (tests["runs"], tests["complete"]) == (5, True)
+
+    @pytest.mark.parametrize(
+        ("contents", "flaky"),
+        [
+            (("a", "b"), []),  # broken or mended
+            (("", ""), []),  # of an earlier version, or not to be told
+            ((("a", "b"), "a"), []),  # edited while the tests ran
+            (("a", "a"), [(1, 1)]),
+        ],
+        ids=["other content", "unknown content", "edited meanwhile", "same content"],
+    )
+    def test_only_what_did_both_at_one_content_is_flaky(
+        self,
+        client: httpx.Client,
+        writer: Writer,
+        contents: tuple[str | tuple[str, str], ...],
+        flaky: list[tuple[int, int]],
+    ) -> None:
+        for outcome, content in zip(("failed", "passed"), contents, strict=True):
+            began, ended = content if isinstance(content, tuple) else (content, content)
+            run_of_two_tests(writer, outcome, outcome, 80.0, content=began, at_end=ended)
+        (project,) = client.get("/stats", params={"project": "/project"}).json()["projects"]
+        found = [(one["passed"], one["failed"]) for one in project["tests"]["flaky"]]
+        assert found == flaky
+
+    def test_a_test_that_passes_when_it_is_tried_again_is_flaky(
+        self, client: httpx.Client, writer: Writer
+    ) -> None:
+        run_of_two_tests(writer, "job123", "passed", 80.0, content="a", reruns=2)
+        (project,) = client.get("/stats", params={"project": "/project"}).json()["projects"]
+        (flaky,) = project["tests"]["flaky"]
+        assert (flaky["passed"], flaky["failed"], flaky["recent"][0]["reruns"]) == (1, 2, 2)
 
     def test_without_a_project_no_tests_are_read(
         self, client: httpx.Client, writer: Writer

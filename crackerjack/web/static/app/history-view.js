@@ -215,19 +215,25 @@ function testSection(tests) {
   const slow = tests.slowest.filter((/** @type {any} */ one, /** @type {number} */ index) => index < FEW || one.median > most / 50);
   return h('section', { 'aria-labelledby': 'tests-title' }, head,
     tests.complete ? null : h('p', { class: 'faint' }, 'Some runs have more tests than are looked at here.'),
-    h('h3', null, 'Unsteady'),
-    h('p', { class: 'faint small' }, `Passed and failed in the last ${plural(tests.runs, 'run')} with tests. What the files held is not known: `
-      + 'a test that turned once was most likely broken or mended, one that keeps turning is most likely flaky.'),
-    tests.unsteady.length
-      ? table(['Test', 'Passed', 'Failed', 'Turned', 'Now'], tests.unsteady.map((/** @type {any} */ one) => [
-        h('code', null, one.nodeid), String(one.passed), String(one.failed),
-        h('span', { class: `badge ${one.switches > 1 ? 'warn' : ''}` }, one.switches > 1 ? `${one.switches} ×, likely flaky` : 'once'),
-        h('span', { class: `badge ${tone(one.last_outcome)}` }, `${sign(one.last_outcome)} ${one.last_outcome}`)]))
-      : h('p', { class: 'tone-good' }, '✓ None: every test had the same outcome in all of them.'),
+    h('h3', null, 'Flaky'),
+    h('p', { class: 'faint small' }, `Passed and failed although nothing had changed: neither a file of the project nor a package, in the last ${plural(tests.runs, 'run')} with tests.`),
+    tests.flaky.length
+      ? table(['Test', 'Passed', 'Failed', 'Runs, the newest last'], tests.flaky.map((/** @type {any} */ one) => [
+        h('code', null, one.nodeid), String(one.passed), String(one.failed), lastRuns(one)]))
+      : h('p', { class: 'tone-good' }, '✓ None: no test did both at the same content.'),
     h('h3', null, 'Slowest'),
     most ? h('ul', { class: 'bars' }, slow.map((/** @type {any} */ one) => h('li', null,
       h('code', { class: 'bars-name' }, one.nodeid), bar(one.median / most), h('span', { class: 'number' }, brief(one.median)),
       h('span', { class: 'number faint' }, plural(one.runs, 'run'))))) : h('p', { class: 'faint' }, 'No test took any time.'));
+}
+
+/** How a flaky test ended, run by run. @param {any} test */
+function lastRuns(test) {
+  return strip([...test.recent].reverse().map((/** @type {any} */ one) => ({
+    value: 0, kind: one.reruns && one.outcome === 'passed' ? 'warn' : tone(one.outcome),
+    label: `${sign(one.outcome)} ${words(one.outcome)}${one.reruns ? `, after it had failed ${one.reruns} ×` : ''}, ${moment(one.timestamp)}`,
+    href: link(['job', one.job_id, 'tests'], { test: test.nodeid }),
+  })), `The last ${test.recent.length} runs of ${test.nodeid}, the newest last`);
 }
 
 /** A short time. @param {number} value seconds */
@@ -270,7 +276,7 @@ function ends(values) {
 
 /** @param {string[]} titles @param {(Node | string)[][]} rows */
 function table(titles, rows) {
-  return h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Unsteady tests' }, h('table', null,
+  return h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Flaky tests' }, h('table', null,
     h('thead', null, h('tr', null, titles.map((title) => h('th', { scope: 'col' }, title)))),
     h('tbody', null, rows.map((cells) => h('tr', null, cells.map((cell) => h('td', null, cell)))))));
 }

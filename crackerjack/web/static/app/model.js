@@ -11,7 +11,8 @@
  * @typedef {{name: string, step: string, status: string, started: number | null, expected: number | null,
  *   duration: number | null, findings: number, fixed: number, cached: boolean, reason: string,
  *   attempt: number, phase: boolean, errors: number, warnings: number, notes: number, tests: Tests}} Hook
- * @typedef {{nodeid: string, path: string, line: number | null, message: string}} FailingTest
+ * @typedef {{nodeid: string, path: string, line: number | null, message: string,
+ *   flaky: boolean}} FailingTest
  * @typedef {{event_type: string, data: any, timestamp: number, job_id: string, seq: number}} JobEvent
  */
 
@@ -258,7 +259,7 @@ const CHANGES = {
     if ((data.outcome === 'failed' || data.outcome === 'error') && failing.length < FAILING_KEPT) {
       failing.push({
         nodeid: data.nodeid.slice(0, TEXT_KEPT), path: data.path || '', line: data.line ?? null,
-        message: (data.message || '').slice(0, TEXT_KEPT),
+        message: (data.message || '').slice(0, TEXT_KEPT), flaky: Boolean(data.flaky),
       });
     }
     if (hook.tests.collected) {

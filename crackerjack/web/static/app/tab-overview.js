@@ -139,6 +139,7 @@ function cardsOf(job, first) {
   if (failed) {
     cards.push(card(`${plural(failed, 'failing test')}`, job.data.failing_tests.slice(0, SHOWN).map((/** @type {any} */ test) => h('li', null,
       h('a', { href: link(['job', job.id, 'tests'], { test: test.nodeid }) }, h('span', { class: 'mono' }, withoutDirectory(test.nodeid))),
+      test.flaky ? [' ', h('span', { class: 'badge warn', title: 'It has also passed at the same content' }, 'flaky')] : null,
       h('div', { class: 'faint gist' }, gist(test.message || '')))), failed, link(['job', job.id, 'tests']), 'All tests'));
   }
   if (counts.findings) {

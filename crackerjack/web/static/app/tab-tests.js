@@ -1,6 +1,6 @@
-// The tests of a job: what failed and why, then what takes long.
+// The tests of a job: what failed and why, and whether that is chance, then what takes long.
 
-import { catchUp, eachEvent } from './api.js';
+import { catchUp, eachEvent, get } from './api.js';
 import { fill, h } from './dom.js';
 import { plural, sign, tone, words } from './format.js';
 import { listFoot, openEditor, openRow, wordsOf } from './list-parts.js';
@@ -41,6 +41,7 @@ class TestsTab {
     /** @type {import('./test-results.js').Test | null} */
     this.revealing = null;
     this.slowest = 0;
+    this.asked = false; // what recent runs say, this one being among them
     this.drawing = paced(() => this.draw());
     this.ui = controls(this);
     fill(box, ...layout(this.ui));
@@ -61,12 +62,31 @@ class TestsTab {
     for (const event of this.early || []) this.results.apply(event);
     this.early = null;
     this.drawing.ask();
+    this.ask();
+  }
+
+  /** Ask what recent runs say of the project's tests; and again when this one is among them. */
+  async ask() {
+    const finished = this.job.finished;
+    this.asked = finished;
+    try {
+      const query = new URLSearchParams({ project: this.job.data.project });
+      const { projects: [project] } = await get(`/stats?${query}`, this.signal);
+      if (!project?.tests || finished !== this.asked) return;
+      this.results.know(project.tests.flaky, project.tests.runs);
+    } catch (error) {
+      if (!this.signal.aborted) tellProblem(this.ui.problem, error);
+      return;
+    }
+    this.ui.list.refresh();
+    this.drawing.ask();
   }
 
   /** @param {import('./model.js').JobEvent} event */
   apply(event) {
     if (this.early) this.early.push(event);
     else if (this.results.apply(event) || this.job.finished) this.drawing.ask();
+    if (this.job.finished && !this.asked && !this.early) this.ask();
   }
 
   /** Another place of this tab. @param {import('./router.js').Place} place */
@@ -121,7 +141,7 @@ class TestsTab {
     }
     this.sought = '';
     if (!this.matches(one, wordsOf(this.wanted.text))) {
-      Object.assign(this.wanted, { text: '', outcome: '' });
+      Object.assign(this.wanted, { text: '', outcome: '', flaky: '' });
       this.ui.text.value = '';
     }
     this.details = { kind: 'details', of: one, height: 160 };
@@ -131,7 +151,7 @@ class TestsTab {
 
   /** @param {import('./test-results.js').Test} test @param {string[]} asked */
   matches(test, asked) {
-    return (!this.wanted.outcome || test.outcome === this.wanted.outcome) && asked.every((word) => test.text.includes(word));
+    return (!this.wanted.outcome || test.outcome === this.wanted.outcome) && (!this.wanted.flaky || Boolean(this.results.flakiness(test))) && asked.every((word) => test.text.includes(word));
   }
 
   /** @param {import('./test-results.js').Test[]} all @param {import('./test-results.js').Test[]} found */
@@ -146,6 +166,11 @@ class TestsTab {
       chip.hidden = !outcomes[outcome];
       chip.setAttribute('aria-pressed', String(this.wanted.outcome === outcome));
     }
+    const flaky = all.reduce((sum, test) => sum + Number(Boolean(this.results.flakiness(test))), 0);
+    const text = `${flaky.toLocaleString('en')} flaky`;
+    if (this.ui.flaky.textContent !== text) this.ui.flaky.textContent = text;
+    this.ui.flaky.hidden = !flaky && !this.wanted.flaky;
+    this.ui.flaky.setAttribute('aria-pressed', String(Boolean(this.wanted.flaky)));
     const expected = this.results.expected;
     const counted = !this.job.finished && expected > all.length ? `${all.length.toLocaleString('en')} of ${plural(expected, 'test')} so far` : plural(all.length, 'test');
     const said = !all.length ? '' : found.length === all.length ? counted : `${found.length.toLocaleString('en')} shown, of ${counted}`;
@@ -159,7 +184,7 @@ class TestsTab {
     if (found.length) fill(empty);
     else if (all.length) {
       fill(empty, h('p', { class: 'empty' }, 'No test is like that. ',
-        h('button', { onclick: () => { this.ui.text.value = ''; this.choose({ text: '', outcome: '' }); } }, 'Show all')));
+        h('button', { onclick: () => { this.ui.text.value = ''; this.choose({ text: '', outcome: '', flaky: '' }); } }, 'Show all')));
     } else if (!this.job.finished) fill(empty, h('p', { class: 'empty' }, 'No test has ended yet. Each appears here as it ends, when this run has tests.'));
     else fill(empty, h('p', { class: 'empty' }, 'This run had no tests. ', h('code', null, 'crackerjack run -t'), ' runs them.'));
   }
@@ -169,11 +194,11 @@ class TestsTab {
     if (row.kind === 'head') return headRow(row);
     if (row.kind === 'test') {
       return testRow(row, {
-        slowest: this.slowest, marked: this.details?.of === row, flaky: this.results.flaky.get(row.nodeid) || '', open: () => this.open(row),
+        slowest: this.slowest, marked: this.details?.of === row, flaky: this.results.flakiness(row), open: () => this.open(row),
       });
     }
     const test = row.of;
-    return openRow(row, () => this.ui.list.measured(), detailsOf(test, editorLink(this.job.data.project, test), {
+    return openRow(row, () => this.ui.list.measured(), detailsOf(test, this.results.flakiness(test), editorLink(this.job.data.project, test), {
       copy: () => this.copy(test), link: () => this.copy(test, location.href), close: () => this.open(test),
     }));
   }
@@ -228,6 +253,10 @@ function controls(tab) {
     class: `chip ${tone(outcome)}`, 'data-outcome': outcome, 'aria-pressed': 'false',
     onclick: () => tab.choose({ outcome: tab.wanted.outcome === outcome ? '' : outcome }),
   }));
+  const flaky = h('button', {
+    class: 'chip warn', 'data-flaky': '', 'aria-pressed': 'false', title: 'Passed and failed at the same content',
+    onclick: () => tab.choose({ flaky: tab.wanted.flaky ? '' : '1' }),
+  });
   const list = /** @type {import('./virtual-list.js').VirtualList} */ (h('virtual-list', { 'aria-label': 'Tests', class: 'test-list' }));
   list.keeps = list.walks = true;
   list.draw = (row) => tab.row(row);
@@ -238,7 +267,7 @@ function controls(tab) {
   };
   list.addEventListener('keydown', (event) => tab.key(event));
   return {
-    text, chips, list,
+    text, chips, flaky, list,
     problem: h('div', null),
     count: h('p', { class: 'faint list-count', role: 'status' }),
     said: h('p', { class: 'said', role: 'status' }),
@@ -250,7 +279,7 @@ function controls(tab) {
 function layout(ui) {
   return [
     ui.problem,
-    h('div', { class: 'bar list-bar', role: 'search', 'aria-label': 'Tests' }, ui.text, ...ui.chips),
+    h('div', { class: 'bar list-bar', role: 'search', 'aria-label': 'Tests' }, ui.text, ...ui.chips, ui.flaky),
     ui.count, ui.empty, ui.list,
     listFoot(ui.list, ui.said),
   ];
@@ -258,5 +287,5 @@ function layout(ui) {
 
 /** What the address asks for. @param {import('./router.js').Place} place */
 function wishes({ query }) {
-  return { text: query.get('text') || '', outcome: query.get('outcome') || '' };
+  return { text: query.get('text') || '', outcome: query.get('outcome') || '', flaky: query.get('flaky') || '' };
 }

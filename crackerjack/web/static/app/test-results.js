@@ -1,8 +1,10 @@
 // The tests of a job that count: those of an earlier collection do not.
 
+import { plural } from './format.js';
+
 /**
  * @typedef {{kind: 'test', step_id: string, hook: string, nodeid: string, outcome: string, duration: number,
- *   path: string, line: number | null, message: string, text: string}} Test `text` is what a search looks in
+ *   path: string, line: number | null, message: string, reruns?: number, flaky?: boolean, text: string}} Test `text` is what a search looks in
  * @typedef {{kind: 'head', key: string, title: string, count: number, tone: string}} Head
  * @typedef {{kind: 'details', of: Test, height: number}} TestDetails
  * @typedef {Test | Head | TestDetails} TestRow
@@ -21,8 +23,8 @@ export class TestResults {
     /** How many tests each hook has collected. @type {Map<string, number>} */
     this.collected = new Map();
     this.seq = 0;
-    /** Which tests had both outcomes at the same content; nodeid -> what to say of it. @type {Map<string, string>} */
-    this.flaky = new Map();
+    /** Those that recent runs say are flaky: nodeid -> what to say of it. @type {Map<string, string>} */
+    this.known = new Map();
   }
 
   /**
@@ -56,10 +58,31 @@ export class TestResults {
     return this.all.length !== had;
   }
 
+  /** Take in what recent runs say. @param {any[]} flaky those tests of `/stats` @param {number} runs */
+  know(flaky, runs) {
+    this.known = new Map(flaky.map((one) => [one.nodeid, bothWays(one, runs)]));
+  }
+
+  /** Why a test is called flaky; empty where it is not. @param {Test} test */
+  flakiness(test) {
+    if (test.reruns && test.outcome === 'passed') return `Failed ${times(test.reruns)}, and passed when it was run again.`;
+    return this.known.get(test.nodeid) || (test.flaky ? 'Ended the other way, too, at the same content, not long before.' : '');
+  }
+
   /** How many there are to be; 0 when that is not known. */
   get expected() {
     return [...this.collected.values()].reduce((sum, count) => sum + count, 0);
   }
+}
+
+/** @param {{passed: number, failed: number}} test of `/stats` @param {number} runs */
+export function bothWays({ passed, failed }, runs) {
+  return `Passed ${times(passed)} and failed ${times(failed)} at the same content, in the last ${plural(runs, 'run')} with tests.`;
+}
+
+/** @param {number} count */
+function times(count) {
+  return count === 1 ? 'once' : `${count} times`;
 }
 
 /**

@@ -41,12 +41,14 @@ export function testRow(test, { slowest, marked, flaky, open }) {
 
 /**
  * @param {import('./test-results.js').Test} test
+ * @param {string} flaky why it is called so; else empty
  * @param {string | null} editor the address that opens it there
  * @param {{copy: () => void, link: () => void, close: () => void}} does
  */
-export function detailsOf(test, editor, does) {
+export function detailsOf(test, flaky, editor, does) {
   return h('div', { class: 'details-inner' },
     test.message ? h('pre', { class: 'words', tabindex: 0, role: 'group', 'aria-label': 'Message' }, test.message) : null,
+    flaky ? h('p', null, h('span', { class: 'badge warn' }, 'flaky'), ' ', flaky) : null,
     h('p', { class: 'facts' },
       h('span', { class: 'mono' }, test.nodeid),
       test.path ? h('span', { class: 'mono' }, h('b', null, pathLine(test))) : null,
