@@ -83,6 +83,9 @@ class Page:
             mobile=False,
         )
 
+    def print(self) -> None:
+        self._tab.call("Page.printToPDF")
+
     def is_quiet(self) -> bool:
         """Whether nothing went wrong that only the console tells."""
         return (self._tab.console(), self._tab.complaints()) == ([], [])
@@ -216,6 +219,21 @@ class TestOverview:
         page.wait("document.querySelectorAll('.finding-row').length === 2")
         assert page.value("location.hash") == "#/job/job123/findings?hook=ruff-check"
 
+    def test_on_paper_is_all_that_was_found(self, writer: Writer, page: Page) -> None:
+        write(writer, failing_run())
+        paper = "[...document.querySelectorAll('.report-findings td:nth-child(3)')].map((one) => one.textContent)"
+        page.open("/job/job123")
+        page.wait("document.querySelectorAll('.tl-row').length === 11")
+        page.value(
+            f"window.onbeforeprint = () => {{ window.printed = [{paper},"
+            " document.querySelector('.report-test pre').textContent] }"
+        )
+        page.print()
+        found, said = page.value("window.printed")
+        assert len(found) == 3
+        assert "assert" in said
+        assert page.value(paper) == []  # only while it is printed
+
     @pytest.mark.parametrize("tab", ["", "/findings", "/tests"])
     def test_nothing_is_wider_than_a_small_screen(
         self, tab: str, writer: Writer, page: Page
@@ -312,6 +330,32 @@ class TestFindings:
         page.wait("document.activeElement.dataset.fingerprint === 'ruff-check-src/app.py-1499'")
         page.press("c")
         page.wait("document.querySelector('.said').textContent === 'Copied src/app.py:1499'")
+
+    def test_the_keys_go_through_all_rows_while_the_list_grows(
+        self, writer: Writer, page: Page
+    ) -> None:
+        run = running("ruff-check")
+        run.found(*(finding("ruff-check", line=line) for line in range(11, 1_011)))
+        write(writer, run)
+        at = "document.activeElement.dataset.fingerprint"
+        page.open("/job/job123/findings")
+        page.wait("document.querySelector('.finding-row')")
+        for _ in range(61):  # the heading is the first
+            page.press("j")
+        assert page.value(at) == "ruff-check-src/app.py-70"
+        write(writer, run.found(finding("ruff-check", line=1)))
+        page.wait("document.querySelector('.list-count').dataset.shown === '1001'")
+        page.wait("document.activeElement.getAttribute('aria-posinset') === '62'")
+        page.press("k")
+        assert page.value(at) == "ruff-check-src/app.py-69"
+        page.press("End")
+        page.press("k")
+        assert page.value(at) == "ruff-check-src/app.py-1009"
+        rows = "document.querySelectorAll('.finding-row').length"
+        page.value(f"window.onbeforeprint = () => {{ window.printed = {rows} }}")
+        page.print()
+        assert page.value("window.printed") == 1_001
+        assert page.value(rows) < 100
 
     def test_a_hook_that_starts_again_drops_its_own(self, writer: Writer, page: Page) -> None:
         run = running("ruff-check", "codespell")

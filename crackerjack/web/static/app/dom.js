@@ -65,6 +65,21 @@ export function fill(element, ...children) {
 }
 
 /**
+ * Offer these, unless they are offered already: a list that is open stays so.
+ * @param {HTMLSelectElement} select
+ * @param {string[][]} options value and text
+ * @param {string} chosen
+ */
+export function setOptions(select, options, chosen) {
+  const key = JSON.stringify(options);
+  if (select.dataset.options !== key) {
+    fill(select, ...options.map(([value, text]) => h('option', { value }, text)));
+    select.dataset.options = key;
+  }
+  select.value = chosen;
+}
+
+/**
  * Call `draw` at most once a frame, however often it is asked for.
  * @param {() => void} draw
  * @returns {() => void}
@@ -79,4 +94,19 @@ export function onceAFrame(draw) {
       draw();
     });
   };
+}
+
+/**
+ * Replace what an element holds by something that is alike: the link or the button that has the focus has it again.
+ * @param {Element} element
+ * @param {...(Node | string | null | undefined | false)} children
+ */
+export function refill(element, ...children) {
+  const at = element.contains(document.activeElement) ? document.activeElement : null;
+  const same = (/** @type {Element} */ one) => one.tagName === at?.tagName && one.getAttribute('href') === at.getAttribute('href');
+  const place = at ? [...element.querySelectorAll(at.tagName)].filter(same).indexOf(at) : -1;
+  fill(element, ...children);
+  if (!at) return;
+  const now = [...element.querySelectorAll(at.tagName)].filter(same);
+  /** @type {HTMLElement | undefined} */ (now[place] || now[0])?.focus({ preventScroll: true });
 }

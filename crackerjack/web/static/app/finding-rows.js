@@ -32,14 +32,9 @@ export function findingRow(one, { byRule, marked, open }) {
     h('span', { class: 'faint hook' }, one.fixable ? h('span', { class: 'fixable' }, 'fixable ') : null, byRule ? '' : one.hook));
 }
 
-/**
- * All that is known of a finding; the line of the source has its place below the message.
- * @param {import('./findings.js').Finding} one
- * @param {string | null} editor the address that opens it there
- * @param {{copy: () => void, link: () => void, close: () => void}} does
- */
-export function detailsOf(one, editor, does) {
-  return h('div', { class: 'details-inner' },
+/** All that is known of a finding. @param {import('./findings.js').Finding} one */
+export function detailsOf(one) {
+  return [
     h('pre', { class: 'words', tabindex: 0, role: 'group', 'aria-label': 'Message' }, one.message),
     one.source ? h('pre', { class: 'source', tabindex: 0, role: 'group', 'aria-label': 'The line as it is now' },
       h('span', { class: 'faint' }, `${one.line}  `), one.source) : null,
@@ -48,9 +43,5 @@ export function detailsOf(one, editor, does) {
       h('span', null, one.hook, one.code ? h('span', { class: 'mono' }, ` ${one.code}`) : null),
       h('span', { class: `tone-${tone(one.severity)}` }, one.severity),
       one.fixable ? h('span', null, 'the tool can fix it') : null),
-    h('p', { class: 'bar' },
-      h('button', { 'data-do': 'copy', onclick: does.copy }, 'Copy path:line'),
-      editor ? h('a', { class: 'button', href: editor, 'data-do': 'editor' }, 'Open in editor') : null,
-      h('button', { 'data-do': 'link', onclick: does.link }, 'Copy link'),
-      h('button', { 'data-do': 'close', onclick: does.close }, 'Close')));
+  ];
 }

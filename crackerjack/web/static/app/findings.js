@@ -69,7 +69,7 @@ function byPlace(a, b) {
 
 /**
  * @typedef {{kind: 'group', key: string, title: string, hook: string, count: number, errors: number, shut: boolean}} Group
- * @typedef {{kind: 'details', of: Finding, height: number}} Details
+ * @typedef {import('./list-tab.js').Details<Finding>} Details
  * @typedef {Finding | Group | Details} Row
  */
 

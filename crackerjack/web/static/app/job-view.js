@@ -201,7 +201,7 @@ function factsOf(job) {
   const left = job.remaining(now);
   return [
     data.title || data.workflow ? h('span', { title: data.project }, data.title || data.workflow) : null,
-    data.started === null ? null : h('span', { title: moment(data.started) }, age(data.started)),
+    data.started === null ? null : h('span', { title: moment(data.started) }, h('span', { class: 'on-screen' }, age(data.started)), h('span', { class: 'on-paper' }, moment(data.started))),
     h('span', null, h('b', null, seconds(took))),
     left ? h('span', null, `about ${seconds(left)} left`) : null,
     h('span', { class: counts.findings ? 'tone-bad' : '' }, h('b', { 'data-count': 'findings' }, String(counts.findings)), counts.findings === 1 ? ' finding' : ' findings'),

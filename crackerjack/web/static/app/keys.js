@@ -4,7 +4,8 @@ import { h } from './dom.js';
 
 /** @type {[string, string][]} */
 const HELP = [
-  ['j, k', 'the next and the previous row (arrow keys in long lists too)'],
+  ['j, k', 'the next and the previous row, in every list'],
+  ['arrow keys', 'the same in long lists, with Home, End, Page Up and Down'],
   ['Enter', 'open it'],
   ['/', 'to the filter; Escape leaves it'],
   ['1 to 6', 'the tabs of a job'],
@@ -13,6 +14,9 @@ const HELP = [
   ['?', 'these keys'],
 ];
 const CHORD = 1500; // milliseconds until a `g` is forgotten
+
+/** What `j` and `k` go to: rows, the newest run of each strip, and what there is to fold out or to show more of. */
+const ROWS = 'a.row, [data-row], .strip a[tabindex="0"], [data-more]:not([hidden])';
 
 /** @type {Record<string, string>} */
 const PLACES = { j: '#/', h: '#/history' };
@@ -74,22 +78,26 @@ function focused(element) {
 }
 
 /**
- * To the next row. A long list has most of its rows outside of the document: it moves by itself.
+ * To the next row. A long list has most of its rows outside of the document: it moves by itself. A list that has
+ * more than it shows does so when its end is reached.
  * @param {HTMLElement} main
  * @param {number} step
  */
 function move(main, step) {
   const at = document.activeElement;
-  const long = at?.closest('virtual-list') || main.querySelector('virtual-list');
-  if (long instanceof HTMLElement) {
-    long.focus({ preventScroll: true });
-    const key = step > 0 ? 'ArrowDown' : 'ArrowUp';
-    long.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }));
+  const rows = /** @type {HTMLElement[]} */ ([...main.querySelectorAll(ROWS)].filter((row) => row.checkVisibility()));
+  const index = rows.findIndex((row) => row === at || row.contains(at));
+  const long = at?.closest('virtual-list') || (index < 0 && main.querySelector('virtual-list'));
+  if (long) {
+    /** @type {import('./virtual-list.js').VirtualList} */ (long).walk(step);
     return true;
   }
-  const rows = /** @type {HTMLElement[]} */ ([...main.querySelectorAll('a.row, [data-row]')]);
-  const index = rows.findIndex((row) => row === at || row.contains(at));
   const next = rows[index < 0 ? (step > 0 ? 0 : rows.length - 1) : index + step];
+  if (next?.matches('[data-more]')) {
+    next.click();
+    requestAnimationFrame(() => requestAnimationFrame(() => move(main, step))); // they are drawn in the next frame
+    return true;
+  }
   next?.focus();
   next?.scrollIntoView({ block: 'nearest' });
   return rows.length > 0;

@@ -32,6 +32,8 @@ export function open(box, { job, place, signal }) {
   const list = /** @type {VirtualList} */ (h('virtual-list', { class: 'events', 'aria-label': 'Events', role: 'region' }));
   const detail = h('div', { class: 'event-detail', hidden: true });
   list.rowHeight = ROW_HEIGHT;
+  list.walks = true;
+  list.prints = false; // they would have to be asked for first
   list.draw = drawRow;
   types.value = place.query.get('types') || '';
   text.value = place.query.get('text') || '';
@@ -108,20 +110,12 @@ export function open(box, { job, place, signal }) {
       h('pre', { tabindex: '0', dir: 'ltr' }, cut ? `${json.slice(0, DETAIL)}\n… and ${(json.length - DETAIL).toLocaleString('en')} characters more: Copy takes all` : json));
   }
 
+  list.addEventListener('walk', () => select(rows[list.at]));
   list.addEventListener('keydown', (event) => {
-    const index = rows.indexOf(selected);
-    const by = /** @type {Record<string, number>} */ ({ ArrowDown: 1, ArrowUp: -1 })[event.key];
-    if (event.key === 'Escape' && selected) select(0);
-    else if (by && rows.length) {
-      const inSight = Math.ceil(list.scrollTop / ROW_HEIGHT);
-      const next = index < 0 ? Math.min(rows.length - 1, inSight) : Math.max(0, Math.min(rows.length - 1, index + by));
-      select(rows[next]);
-      const above = next * ROW_HEIGHT;
-      if (above < list.scrollTop) list.scrollTop = above;
-      else if (above + ROW_HEIGHT > list.scrollTop + list.clientHeight) list.scrollTop = above + ROW_HEIGHT - list.clientHeight;
-    } else return;
+    if (event.key !== 'Escape' || !selected) return;
+    select(0);
     event.preventDefault();
-    event.stopImmediatePropagation();
+    event.stopPropagation();
   });
 
   /** Find the events that are wanted: all are, or all have to be looked through. */
@@ -131,6 +125,7 @@ export function open(box, { job, place, signal }) {
     const mine = scan.signal;
     scanned = 0;
     rows = [];
+    list.at = -1;
     if (!types.value && !text.value) {
       scanned = job.seq;
       rows = Array.from({ length: job.seq }, (_, index) => index + 1);
@@ -183,7 +178,10 @@ export function open(box, { job, place, signal }) {
   begin();
   if (selected) {
     select(selected);
-    requestAnimationFrame(() => requestAnimationFrame(() => list.reveal(selected - 1)));
+    requestAnimationFrame(() => requestAnimationFrame(() => {
+      list.at = rows.indexOf(selected); // the keys go on from there
+      list.reveal(list.at);
+    }));
   }
 
   return {

@@ -8,6 +8,7 @@ import { paced } from './pace.js';
 import { pathLine } from './places.js';
 import { link } from './router.js';
 import { FirstFindings, SHOWN } from './first-findings.js';
+import { report } from './report.js';
 import { gist } from './test-rows.js';
 import './timeline.js';
 import { rowsOf, Runs, stepTitle } from './timeline-rows.js';
@@ -27,7 +28,8 @@ export function open(box, { job, signal }) {
   const now = h('section', { class: 'now', 'aria-label': 'What runs and waits' });
   const cards = h('div', { class: 'cards' });
   const timeline = /** @type {import('./timeline.js').JobTimeline} */ (h('job-timeline'));
-  fill(box, problem, now, cards, timeline);
+  const closing = new AbortController();
+  fill(box, problem, now, cards, timeline, report(job, closing.signal));
   const runs = new Runs(job);
   const drawing = paced(draw);
   const first = new FirstFindings(job, signal, drawing.ask);
@@ -75,6 +77,7 @@ export function open(box, { job, signal }) {
   }, 1000 / QUARTER);
   return {
     close() {
+      closing.abort();
       clearInterval(ticking);
       drawing.stop();
       job.removeEventListener('change', change);
@@ -161,7 +164,7 @@ function cardsOf(job, first) {
 
 /** @param {string} title @param {HTMLElement[]} lines @param {number} all @param {string} href @param {string} more */
 function card(title, lines, all, href, more) {
-  return h('section', { class: 'card' }, h('h2', null, title), h('ul', null, lines),
+  return h('section', { class: `card${href ? ' part' : ''}` }, h('h2', null, title), h('ul', null, lines),
     href ? h('p', null, h('a', { href }, all > lines.length ? `${more} (${(all - lines.length).toLocaleString('en')} more)` : more)) : null);
 }
 

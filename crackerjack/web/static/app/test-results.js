@@ -6,7 +6,7 @@ import { plural } from './format.js';
  * @typedef {{kind: 'test', step_id: string, hook: string, nodeid: string, outcome: string, duration: number,
  *   path: string, line: number | null, message: string, reruns?: number, flaky?: boolean, text: string}} Test `text` is what a search looks in
  * @typedef {{kind: 'head', key: string, title: string, count: number, tone: string}} Head
- * @typedef {{kind: 'details', of: Test, height: number}} TestDetails
+ * @typedef {import('./list-tab.js').Details<Test>} TestDetails
  * @typedef {Test | Head | TestDetails} TestRow
  */
 

@@ -36,17 +36,17 @@ export function testRow(test, { slowest, marked, flaky, open }) {
     h('span', { class: 'test-name', title: test.nodeid.slice(0, LONGEST) }, h('b', null, name), ' ',
       flaky ? h('span', { class: 'badge warn', title: flaky }, 'flaky') : null, ' ', h('span', { class: 'faint file' }, file)),
     h('span', { class: 'message' }, test.message ? gist(test.message) : test.outcome === 'passed' ? '' : words(test.outcome)),
-    h('span', { class: 'time' }, h('span', { class: 'time-track', 'aria-hidden': 'true' }, bar), seconds(test.duration)));
+    h('span', { class: 'time' }, h('span', { class: 'time-track', 'aria-hidden': 'true' }, bar), seconds(test.duration)),
+    FAILING.includes(test.outcome) ? h('pre', { class: 'on-paper' }, test.message) : null);
 }
 
 /**
+ * All that a test said.
  * @param {import('./test-results.js').Test} test
  * @param {string} flaky why it is called so; else empty
- * @param {string | null} editor the address that opens it there
- * @param {{copy: () => void, link: () => void, close: () => void}} does
  */
-export function detailsOf(test, flaky, editor, does) {
-  return h('div', { class: 'details-inner' },
+export function detailsOf(test, flaky) {
+  return [
     test.message ? h('pre', { class: 'words', tabindex: 0, role: 'group', 'aria-label': 'Message' }, test.message) : null,
     flaky ? h('p', null, h('span', { class: 'badge warn' }, 'flaky'), ' ', flaky) : null,
     h('p', { class: 'facts' },
@@ -54,9 +54,5 @@ export function detailsOf(test, flaky, editor, does) {
       test.path ? h('span', { class: 'mono' }, h('b', null, pathLine(test))) : null,
       h('span', { class: `tone-${tone(test.outcome)}` }, words(test.outcome)),
       h('span', null, seconds(test.duration))),
-    h('p', { class: 'bar' },
-      h('button', { 'data-do': 'copy', onclick: does.copy }, test.path ? 'Copy path:line' : 'Copy the name'),
-      editor ? h('a', { class: 'button', href: editor, 'data-do': 'editor' }, 'Open in editor') : null,
-      h('button', { 'data-do': 'link', onclick: does.link }, 'Copy link'),
-      h('button', { 'data-do': 'close', onclick: does.close }, 'Close')));
+  ];
 }

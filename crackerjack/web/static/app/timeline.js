@@ -71,6 +71,7 @@ export class JobTimeline extends HTMLElement {
     const height = AXIS + this.rows.length * shape.row + 4;
     this.chart.setAttribute('width', String(width));
     this.chart.setAttribute('height', String(height));
+    this.chart.setAttribute('viewBox', `0 0 ${width} ${height}`); // a page of paper has another width
     this.drawAxis(x, room, height);
     const gone = new Set(this.drawn.keys());
     this.rows.forEach((row, index) => {

@@ -1,8 +1,9 @@
-// A list of any length: only the rows in sight are in the document.
+// A list of any length: only the rows in sight are in the document; on paper, all.
 
 import { h, onceAFrame } from './dom.js';
 
 const BEYOND = 8; // rows drawn above and below what is in sight
+const ON_PAPER = 20_000; // rows that are printed: some 400 pages
 const PAGE = 10; // rows that Page Up and Page Down go
 
 /**
@@ -10,8 +11,8 @@ const PAGE = 10; // rows that Page Up and Page Down go
  * `.heightOf`. A row is drawn anew whenever it comes in sight; with `.keeps` a row that stays in sight is
  * kept until `refresh()`, and so is the focus in it.
  *
- * With `.walks` the arrow keys, Home, End and Page Up and Down put the focus from row to row; without, they
- * scroll.
+ * With `.walks` the arrow keys, Home, End and Page Up and Down put the focus from row to row, of which the event
+ * `walk` tells; without, they scroll. On paper are all rows; with `.prints` set to false, those in sight.
  */
 export class VirtualList extends HTMLElement {
   constructor() {
@@ -25,6 +26,7 @@ export class VirtualList extends HTMLElement {
     this.draw = (item) => h('div', null, String(item));
     this.keeps = false;
     this.walks = false;
+    this.prints = true;
     /** The row that the keys are at. */
     this.at = -1;
     /** Where each row begins, and at the end where the last one ends. @type {Float64Array | null} */
@@ -35,12 +37,19 @@ export class VirtualList extends HTMLElement {
     this._window = h('div', { class: 'virtual-window', role: 'list' });
     this._room.append(this._window);
     this._show = onceAFrame(() => this.show());
+    this._onPaper = false;
+    this._print = (/** @type {Event} */ event) => {
+      this._onPaper = this.prints && event.type === 'beforeprint';
+      this.show();
+    };
     this._key = (/** @type {Event} */ event) => this.key(/** @type {KeyboardEvent} */ (event));
     this._focus = (/** @type {Event} */ event) => this.took(/** @type {Element} */ (event.target));
   }
 
   connectedCallback() {
     if (!this._room.isConnected) this.append(this._room);
+    addEventListener('beforeprint', this._print);
+    addEventListener('afterprint', this._print);
     this.tabIndex = 0;
     if (!this.hasAttribute('role')) this.setAttribute('role', 'group');
     this.addEventListener('scroll', this._show, { passive: true });
@@ -53,6 +62,8 @@ export class VirtualList extends HTMLElement {
 
   disconnectedCallback() {
     this._sizes?.disconnect();
+    removeEventListener('beforeprint', this._print);
+    removeEventListener('afterprint', this._print);
     this.removeEventListener('scroll', this._show);
     this.removeEventListener('keydown', this._key);
     this.removeEventListener('focusin', this._focus);
@@ -60,6 +71,8 @@ export class VirtualList extends HTMLElement {
 
   /** @param {readonly any[]} items */
   set items(items) {
+    const moved = this.keeps && this.at >= 0 ? items.indexOf(this._items[this.at]) : -1;
+    if (moved >= 0) this.at = moved; // the keys go on from the row where they are, wherever it is now
     this._items = items;
     this.measure();
     if (this.isConnected) this.show();
@@ -126,6 +139,7 @@ export class VirtualList extends HTMLElement {
     else if (this.top(this.at + 1) > this.scrollTop + this.clientHeight) this.scrollTop = this.top(this.at + 1) - this.clientHeight;
     this.show();
     this.rowOf(this.at)?.focus({ preventScroll: true });
+    this.dispatchEvent(new Event('walk'));
   }
 
   /** The element of a row that is drawn. @param {number} index @returns {HTMLElement | null} */
@@ -141,8 +155,14 @@ export class VirtualList extends HTMLElement {
     const step = steps[event.key];
     if (step === undefined || /^(input|select|textarea)$/i.test(/** @type {Element} */ (event.target).tagName)) return;
     event.preventDefault();
-    const first = this.rowAt(this.scrollTop);
-    this.go(this.at < 0 ? (step === Infinity ? Infinity : first) : this.at + step);
+    this.walk(step);
+  }
+
+  /** Go so many rows on; where there is nowhere to go, scroll. @param {number} step */
+  walk(step) {
+    if (!this.walks) this.scrollTop += step * this.rowHeight;
+    else if (this.at >= 0 || Number.isFinite(step)) this.go(this.at < 0 ? this.rowAt(this.scrollTop) : this.at + step);
+    else this.go(step);
   }
 
   /** Something in here has the focus now. @param {Element} element */
@@ -154,8 +174,9 @@ export class VirtualList extends HTMLElement {
   show() {
     const total = this._items.length;
     this._room.style.height = `${this.top(total)}px`;
-    const first = Math.max(0, this.rowAt(this.scrollTop) - BEYOND);
-    const last = Math.min(total, this.rowAt(this.scrollTop + this.clientHeight) + 1 + BEYOND);
+    const [from, to] = this._onPaper ? [0, ON_PAPER] : [this.rowAt(this.scrollTop) - BEYOND, this.rowAt(this.scrollTop + this.clientHeight) + 1 + BEYOND];
+    const first = Math.max(0, from);
+    const last = Math.min(total, to);
     this._window.style.transform = `translateY(${this.top(first)}px)`;
     const focused = this._window.contains(document.activeElement);
     const rows = new Map();
