@@ -299,6 +299,18 @@ class TestKeys:
             press(tab, "g", "j")
             until(tab, "document.querySelectorAll('.job-row').length === 3")
 
+    def test_jobs_that_are_not_shown_yet_can_be_reached(
+        self, server: Served, writer: Writer, tmp_path: Path
+    ) -> None:
+        for number in range(202):
+            writer.job(f"job{number}")
+        with chromium(tmp_path) as tab:
+            tab.open(f"{server.http}/#/")
+            until(tab, "document.querySelectorAll('.job-row').length === 200")
+            tab.evaluate("[...document.querySelectorAll('.job-row')].at(-1).focus()")
+            press(tab, "j")
+            until(tab, f"{FOCUSED} === '#/job/job1'")
+
     def test_a_row_keeps_the_focus_while_the_list_lives(
         self, jobs: None, server: Served, writer: Writer, tmp_path: Path
     ) -> None:

@@ -12,12 +12,12 @@ from urllib.parse import quote
 
 import pytest
 
-from crackerjack.events.payload import EventType, HookEnded
+from crackerjack.events.payload import EventType, HookEnded, SessionInitializing
 from crackerjack.types import HookStatus
 from tests.sample_run import FAST
 from tests.web.browser import Tab, chromium
 from tests.web.runs import TIDY, UNTIDY, run, run_of_two_tests
-from tests.web.serving import Served, Writer, serving
+from tests.web.serving import SECONDS, Served, Writer, serving
 
 EVIL: Final = "<img src=x onerror=window.harmed=1>"
 _UNTIL: Final = """new Promise((done) => {
@@ -203,6 +203,26 @@ class TestComparison:
             assert "No finished run came before" in page.text_of(".empty")
             assert page.texts("select option:checked") == ["choose a run"]
 
+    def test_it_knows_when_a_run_ends(self, project: Path, writer: Writer, tmp_path: Path) -> None:
+        run(project, "one", "--hook", "ruff-check")
+        going = writer.job("going", project=str(project))
+        begun = SessionInitializing(
+            workflow="fast", title="Fast", project=str(project), check=True, version="1"
+        )
+        writer.bus.publish(going, EventType.WORKFLOW_SESSION_INITIALIZING, begun)
+        writer.bus.flush(SECONDS)
+        with dashboard(tmp_path) as page:
+            page.open("/compare/going")
+            assert "running" in page.text_of(".compare-runs .badge")
+            page.until("document.querySelector('#connection').textContent === '\u25cf live'")
+            writer.end(going)
+            page.until(
+                "document.querySelector('.compare-runs .badge').innerText.includes('completed')"
+            )
+            run(project, "two")
+            page.until("document.querySelector('select').options.length === 2")
+            assert page.tab.evaluate("document.querySelector('select').value") == "one"
+
 
 class TestHistory:
     def test_tests_coverage_and_runs(self, writer: Writer, tmp_path: Path) -> None:
@@ -243,6 +263,23 @@ class TestHistory:
             assert "it did not run to its end" in told["gone"]
             assert "skipped each time" in told["idle"]
             assert "here" not in told
+
+    def test_a_run_that_ends_is_in_it(self, writer: Writer, tmp_path: Path) -> None:
+        run_of_two_tests(writer, "job0", "passed", 80.0)
+        with dashboard(tmp_path) as page:
+            page.open("/history")
+            assert "Tests" in page.text_of("#tests-title")
+            page.until("document.querySelector('#connection').textContent === '\u25cf live'")
+            page.tab.evaluate("document.querySelector('.strip a').focus()")
+            run_of_two_tests(writer, "job1", "failed", 81.0)
+            page.until("document.querySelectorAll('.strip')[0]?.children.length === 2")
+            assert page.texts("#tests-title ~ .scroll tbody code") == ["chance"]
+            assert page.tab.evaluate("document.activeElement.getAttribute('href')") == "#/job/job0"
+            page.tab.evaluate("document.activeElement.blur()")
+            for key in "jj":
+                page.tab.call("Input.dispatchKeyEvent", type="keyDown", key=key, text=key)
+            in_second = "document.querySelectorAll('.strip')[1].contains(document.activeElement)"
+            assert page.tab.evaluate(in_second)
 
     def test_arrows_go_from_run_to_run(self, writer: Writer, tmp_path: Path) -> None:
         for number in range(3):

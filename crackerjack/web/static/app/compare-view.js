@@ -2,7 +2,8 @@
 
 import { get } from './api.js';
 import { bar } from './chart.js';
-import { fill, h } from './dom.js';
+import { fill, h, refill } from './dom.js';
+import { followProject } from './follow-jobs.js';
 import { age, moment, name, plural, seconds, sign, tone, words } from './format.js';
 import { tellProblem } from './main.js';
 import { link, refine } from './router.js';
@@ -26,7 +27,9 @@ export function open(main, place) {
   const closing = new AbortController();
   let jobId = place.parts[1] || '';
   let base = place.query.get('base') || '';
+  let project = '';
   let asked = 0;
+  let drawn = '';
   const head = h('div', null);
   const problem = h('div', null);
   const box = h('div', null);
@@ -37,41 +40,37 @@ export function open(main, place) {
     box.setAttribute('aria-busy', 'true');
     try {
       const now = (await get(`/jobs/${encodeURIComponent(jobId)}`, closing.signal)).data;
-      const query = new URLSearchParams({ project: now.project, limit: '200' });
-      const listed = now.project ? (await get(`/jobs?${query}`, closing.signal)).jobs : [];
-      if (mine !== asked) return;
-      document.title = `${name(now.project)} ${jobId} compared - crackerjack`;
+      project = now.project;
+      const query = new URLSearchParams({ project, limit: '200' });
+      const listed = project ? (await get(`/jobs?${query}`, closing.signal)).jobs : [];
       const others = listed.filter((/** @type {any} */ one) => one.job_id !== jobId);
-      fill(head, ...headOf(now, others, choose));
-      if (!others.length) {
-        fill(problem);
-        fill(box, alone(now));
-        return;
-      }
-      const found = await get(`/jobs/${encodeURIComponent(jobId)}/compare?${new URLSearchParams({ base })}`, closing.signal);
-      const before = (await get(`/jobs/${encodeURIComponent(found.base)}`, closing.signal)).data;
+      const found = others.length ? await compared() : null;
+      const before = found && !found.refused ? (await get(`/jobs/${encodeURIComponent(found.base)}`, closing.signal)).data : null;
       if (mine !== asked) return;
+      document.title = `${name(project)} ${jobId} compared - crackerjack`;
       fill(problem);
-      const select = /** @type {HTMLSelectElement} */ (head.querySelector('select'));
-      if (![...select.options].some((option) => option.value === found.base)) {
-        select.append(h('option', { value: found.base }, found.base));
-      }
-      select.value = found.base;
-      fill(box, ...comparison(found, before, now));
+      refill(head, ...headOf(now, others, before ? found.base : base, choose));
+      const looks = JSON.stringify([found, before?.hooks, now.hooks]);
+      if (looks !== drawn) refill(box, ...(before ? comparison(found, before, now) : [found ? found.refused : alone(now)]));
+      drawn = looks;
     } catch (error) {
       if (closing.signal.aborted || mine !== asked) return;
+      drawn = '';
       fill(box);
-      if (/** @type {any} */ (error).status === 409) {
-        const select = head.querySelector('select');
-        if (!base && select) {
-          select.prepend(h('option', { value: '', disabled: true }, 'choose a run'));
-          select.value = '';
-        }
-        fill(problem, h('p', { class: 'empty' }, base ? `${/** @type {Error} */ (error).message}. Choose another run above.`
-          : 'No finished run came before this one. Choose a run above to compare it with.'));
-      } else tellProblem(problem, error);
+      tellProblem(problem, error);
     } finally {
       if (mine === asked) box.removeAttribute('aria-busy');
+    }
+  }
+
+  /** The comparison, or why there is none with that run. */
+  async function compared() {
+    try {
+      return await get(`/jobs/${encodeURIComponent(jobId)}/compare?${new URLSearchParams({ base })}`, closing.signal);
+    } catch (error) {
+      if (/** @type {any} */ (error).status !== 409) throw error;
+      return { refused: h('p', { class: 'empty' }, base ? `${/** @type {Error} */ (error).message}. Choose another run above.`
+        : 'No finished run came before this one. Choose a run above to compare it with.') };
     }
   }
 
@@ -82,7 +81,7 @@ export function open(main, place) {
     show();
   }
 
-  show();
+  const stop = followProject(show, () => project, problem, closing.signal);
   return {
     /** @param {import('./router.js').Place} next */
     update(next) {
@@ -93,17 +92,21 @@ export function open(main, place) {
     },
     close() {
       closing.abort();
+      stop();
       document.title = 'crackerjack';
     },
   };
 }
 
-/** @param {any} now @param {any[]} others @param {(base: string) => void} choose */
-function headOf(now, others, choose) {
+/** @param {any} now @param {any[]} others @param {string} base @param {(base: string) => void} choose */
+function headOf(now, others, base, choose) {
   const select = /** @type {HTMLSelectElement} */ (h('select', {
     name: 'base', onchange: () => choose(select.value),
   }, others.map((job) => h('option', { value: job.job_id, title: moment(job.created) },
     `${age(job.created)}: ${words(job.status)}, ${job.workflow} (${job.job_id})`))));
+  if (!base) select.prepend(h('option', { value: '', disabled: true }, 'choose a run'));
+  else if (others.every((job) => job.job_id !== base)) select.append(h('option', { value: base }, base));
+  select.value = base;
   return [
     h('h1', null, 'Compare ', h('span', { class: 'faint' }, name(now.project || now.job_id))),
     h('div', { class: 'bar compare-runs' },
@@ -186,7 +189,7 @@ function group(title, mark, kind, explained, open, findings, tests) {
   if (!findings.length && !tests.length) return null;
   const body = h('div', null);
   const details = /** @type {HTMLDetailsElement} */ (h('details', { class: 'group', open, 'data-group': title },
-    h('summary', null, h('h2', null, h('span', { class: `tone-${kind}`, 'aria-hidden': 'true' }, `${mark} `), title, ' ',
+    h('summary', { 'data-row': '' }, h('h2', null, h('span', { class: `tone-${kind}`, 'aria-hidden': 'true' }, `${mark} `), title, ' ',
       h('span', { class: `badge ${kind}` }, String(findings.length + tests.length)))),
     body));
   const draw = () => {
@@ -203,7 +206,7 @@ function group(title, mark, kind, explained, open, findings, tests) {
 /** @param {string} title @param {(() => HTMLElement)[]} rows */
 function section(title, rows) {
   const list = h('ul', { class: 'rows found' });
-  const more = h('button', { onclick: () => draw() }, '');
+  const more = h('button', { 'data-more': '', onclick: () => draw() }, '');
   let drawn = 0;
   function draw() {
     list.append(...rows.slice(drawn, drawn + AT_ONCE).map((row) => h('li', null, row())));

@@ -2,7 +2,8 @@
 
 import { get } from './api.js';
 import { bar, line, strip } from './chart.js';
-import { fill, h } from './dom.js';
+import { fill, h, refill, setOptions } from './dom.js';
+import { followProject } from './follow-jobs.js';
 import { moment, name, plural, seconds, sign, tone, words } from './format.js';
 import { tellProblem } from './main.js';
 import { here, link, refine } from './router.js';
@@ -58,7 +59,7 @@ export function open(main, place) {
       const found = answer.projects[0];
       document.title = `${name(wanted)} over time - crackerjack`;
       if (!found || !found.jobs) fill(box, nothing());
-      else fill(box, ...historyOf(found));
+      else refill(box, ...historyOf(found));
     } catch (error) {
       if (!closing.signal.aborted && mine === asked) tellProblem(problem, error);
     } finally {
@@ -70,22 +71,21 @@ export function open(main, place) {
     try {
       const answer = await get('/jobs?limit=1000', closing.signal);
       const known = [...new Set(/** @type {string[]} */ (answer.jobs.map((/** @type {any} */ job) => job.project)))];
+      bars.hidden = !known.length;
       if (!known.length) {
-        bars.remove();
         fill(box, nothing());
         return;
       }
       if (!wanted) wanted = known[0]; // that of the newest job
       if (!known.includes(wanted)) known.push(wanted);
-      fill(projects, ...known.sort().map((one) => h('option', { value: one, title: one }, shortest(one, known))));
-      projects.value = wanted;
+      setOptions(projects, known.sort().map((one) => [one, shortest(one, known)]), wanted);
       await show();
     } catch (error) {
       if (!closing.signal.aborted) tellProblem(problem, error);
     }
   }
 
-  load();
+  const stop = followProject(load, () => wanted, problem, closing.signal);
   return {
     update() {
       const { query } = here();
@@ -98,6 +98,7 @@ export function open(main, place) {
     },
     close() {
       closing.abort();
+      stop();
       document.title = 'crackerjack';
     },
   };

@@ -3,13 +3,12 @@
 import { get, post, Refused } from './api.js';
 import { fill, h, onceAFrame } from './dom.js';
 import { age, moment, name, plural, seconds, sign, tone, words } from './format.js';
-import { follow } from './live.js';
-import { tellConnection, tellProblem } from './main.js';
+import { ENDED, followJobs } from './follow-jobs.js';
+import { tellProblem } from './main.js';
 import { link, refine } from './router.js';
 
 const STATUSES = ['running', 'queued', 'completed', 'failed', 'interrupted'];
 const REFRESH = 1000; // milliseconds between two looks at a job that goes on
-const PATIENCE = 1000; // milliseconds until the jobs are asked for without a live connection
 const RETRY = 2000; // milliseconds until a server that cannot answer is asked again
 const SHOWN = 200; // rows, until more are asked for
 
@@ -37,7 +36,7 @@ export function open(main, place) {
   const problem = h('div', null);
   const list = h('ul', { class: 'rows', 'aria-label': 'Jobs' });
   const count = h('p', { class: 'faint', role: 'status' });
-  const more = h('button', { hidden: true, onclick: () => { shown = Infinity; draw(); } }, 'Show all');
+  const more = h('button', { hidden: true, 'data-more': '', onclick: () => { shown = Infinity; draw(); } }, 'Show all');
   const projects = h('select', { name: 'project', onchange: () => choose('project', projects) },
     h('option', { value: '' }, 'All projects'));
   const statuses = h('select', { name: 'status', onchange: () => choose('status', statuses) },
@@ -201,7 +200,7 @@ export function open(main, place) {
     for (const event of events) {
       const job = jobs.get(event.job_id);
       if (!job) isNew = true;
-      else if (['workflow_completed', 'workflow_failed', 'workflow_interrupted'].includes(event.event_type)) {
+      else if (ENDED.includes(event.event_type)) {
         job.ended = event.data;
         job.status = event.event_type.slice('workflow_'.length);
         snapshots.delete(event.job_id);
@@ -211,28 +210,13 @@ export function open(main, place) {
     if (isNew) load();
   }
 
-  // What happens between an answer and the beginning of the stream would be missed: so the stream is first.
-  const patience = setTimeout(load, PATIENCE);
-  let isLive = false;
-  const stop = follow('all', 0, take, (state) => {
-    tellConnection(state);
-    if (state.connected && !isLive) {
-      clearTimeout(patience);
-      load();
-    }
-    isLive = state.connected;
-  }, (error) => {
-    clearTimeout(patience);
-    tellConnection(null);
-    tellProblem(problem, error);
-  });
+  const stop = followJobs(load, take, problem);
   const ticking = setInterval(draw, 1000);
 
   return {
     close() {
       closing.abort();
       clearInterval(ticking);
-      clearTimeout(patience);
       clearTimeout(retrying);
       for (const timer of asked.values()) clearTimeout(timer);
       stop();
