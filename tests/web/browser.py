@@ -71,6 +71,14 @@ class Tab:
         """A further one of the same browser, in a window of its own: hidden tabs draw nothing."""
         return self._devtools.tab(window=True)
 
+    def worker(self) -> Worker:
+        """The worker that the tabs of this browser share."""
+        return Worker(self._devtools)
+
+    def crash(self) -> None:
+        """End the process of the page, as a defect in the browser would."""
+        self._devtools.send("Page.crash", self._session)
+
     def open(self, url: str) -> None:
         """Go to a page, and wait until it is loaded."""
         began = self._devtools.count(self._is_loaded)
@@ -115,6 +123,25 @@ class Tab:
         return mine and event["method"] == "Page.loadEventFired"
 
 
+class Worker:
+    """A shared worker."""
+
+    def __init__(self, devtools: DevTools) -> None:
+        self._devtools = devtools
+        targets = devtools.call("Target.getTargets")["targetInfos"]
+        (found,) = [one["targetId"] for one in targets if one["type"] == "shared_worker"]
+        attached = devtools.call("Target.attachToTarget", targetId=found, flatten=True)
+        self._session = attached["sessionId"]
+
+    def evaluate(self, expression: str) -> Any:
+        """The value of an expression in it."""
+        answer = self._devtools.call(
+            "Runtime.evaluate", session=self._session, expression=expression, returnByValue=True
+        )
+        assert "exceptionDetails" not in answer, answer
+        return answer["result"].get("value")
+
+
 def _printed(event: Mapping[str, Any]) -> Iterator[str]:
     if event["method"] == "Runtime.consoleAPICalled":
         yield " ".join(str(part.get("value")) for part in event["params"]["args"])
@@ -138,17 +165,22 @@ class DevTools:
         attached = self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
         return Tab(self, attached["sessionId"])
 
-    def call(self, method: str, *, session: str | None = None, **parameters: Any) -> Any:
-        """Call a method of the protocol, and wait for its answer."""
+    def send(self, method: str, session: str | None = None, **parameters: Any) -> dict[str, Any]:
+        """Call a method of the protocol, and wait for nothing."""
         self._calls += 1
         request = {"id": self._calls, "method": method, "params": parameters}
         if session is not None:
             request["sessionId"] = session
         self._connection.send(msgspec.json.encode(request).decode())
+        return request
+
+    def call(self, method: str, *, session: str | None = None, **parameters: Any) -> Any:
+        """Call a method of the protocol, and wait for its answer."""
+        request = self.send(method, session, **parameters)
         deadline = time.monotonic() + SECONDS
         while True:
             message = self._next(deadline)
-            if message.get("id") == self._calls:
+            if message.get("id") == request["id"]:
                 assert "error" not in message, (request, message)
                 return message["result"]
 

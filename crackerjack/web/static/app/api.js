@@ -1,6 +1,7 @@
 // Asking the server: the public protocol, nothing else.
 
 const KEY = 'crackerjack.token';
+const SILENCE = 30_000; // milliseconds until a server that is silent is taken for gone
 
 /** The token: from the address once (and taken out of it), else as kept for this tab. */
 export function token() {
@@ -49,11 +50,15 @@ async function ask(path, options = {}) {
   // a browser would take the dots for the directory above, and ask for something else
   if (/\/\.\.?(?=[/?]|$)/.test(path)) throw new Refused(404, 'there is no such job or hook');
   if (secret) headers.set('Authorization', `Bearer ${secret}`);
+  const silence = new AbortController();
+  const timer = setTimeout(() => silence.abort(), SILENCE);
   let answer;
   try {
-    answer = await fetch(path, { ...options, headers });
+    answer = await fetch(path, { ...options, headers, signal: options.signal ? AbortSignal.any([options.signal, silence.signal]) : silence.signal });
   } catch {
     throw new Refused(0, 'the server does not answer');
+  } finally {
+    clearTimeout(timer); // how long the rest of an answer takes, hangs on its length
   }
   if (answer.ok) return answer;
   let detail = answer.statusText;

@@ -36,7 +36,7 @@ const UNKNOWN = 160; // CSS pixels, until what is open tells its height
  * @property {(one: One, wanted: Record<string, string>) => boolean} passes the filters
  * @property {(found: One[], tab: ListTab<One, Heading>) => (One | Heading | Details<One>)[]} rowsOf
  * @property {(row: One | Heading) => row is Heading} isHeading
- * @property {(one: One) => boolean} isTall has two lines also where there is room for one
+ * @property {(one: One) => boolean} hasTwoLines has two lines also where there is room for one
  * @property {(heading: Heading, tab: ListTab<One, Heading>) => HTMLElement} headingRow
  * @property {(heading: Heading, tab: ListTab<One, Heading>) => void} enter the key on a heading
  * @property {(one: One, how: {marked: boolean, open: () => void}, wanted: Record<string, string>) => HTMLElement} row
@@ -103,7 +103,7 @@ export class ListTab {
     list.heightOf = (row) => {
       if (row.kind === 'details') return row.height;
       if (this.listing.isHeading(row)) return HEADING;
-      return NARROW.matches || this.listing.isTall(row) ? TALL : SHORT;
+      return NARROW.matches || this.listing.hasTwoLines(row) ? TALL : SHORT;
     };
     list.addEventListener('keydown', (event) => this.key(event));
     return list;
@@ -192,7 +192,7 @@ export class ListTab {
     if (!this.sought) return;
     const long = this.sought.length >= TEXT_KEPT; // the overview knows only the beginning of such a name
     const named = all.filter((other) => this.listing.nameOf(other) === this.sought || (long && this.listing.nameOf(other).startsWith(this.sought)));
-    const one = named.find(this.listing.isTall) || named[0];
+    const one = named.find(this.listing.hasTwoLines) || named[0];
     if (!one) {
       this.said.textContent = this.job.finished ? `The ${this.listing.what} of this address is not among those of this job.` : '';
       return;

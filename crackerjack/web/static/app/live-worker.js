@@ -2,6 +2,15 @@
 
 import { subscribe } from './streams.js';
 
+// Held as long as it lives: tabs that wait for it learn when the process is gone.
+const worker = `crackerjack worker ${Date.now()}-${Math.random()}`;
+const held = new Promise((then) => {
+  navigator.locks?.request(worker, () => {
+    then(worker);
+    return new Promise(() => {});
+  });
+});
+
 /** @type {any} */ (self).onconnect = (/** @type {MessageEvent} */ connected) => {
   const port = connected.ports[0];
   /** @type {Map<string, () => void>} */
@@ -13,6 +22,7 @@ import { subscribe } from './streams.js';
       subscriptions.get(data.id)?.();
       subscriptions.delete(data.id);
     } else {
+      subscriptions.get(data.id)?.();
       subscriptions.set(data.id, subscribe(data.name, data.since, data.token, {
         onEvents: (events) => port.postMessage({ id: data.id, events }),
         onState: (state) => port.postMessage({ id: data.id, state }),
@@ -21,4 +31,5 @@ import { subscribe } from './streams.js';
     }
   };
   port.start();
+  held.then(() => port.postMessage({ worker }));
 };

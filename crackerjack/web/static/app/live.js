@@ -20,30 +20,73 @@ let subscriptions = 0;
 
 /** Undefined until something is followed; null where there are no shared workers. @type {SharedWorker | null | undefined} */
 let worker;
+/** Ended when this page leaves the worker. */
+let there = new AbortController();
 
 function connect() {
+  let mine;
   try {
-    worker = new SharedWorker('/app/live-worker.js', { type: 'module', name: 'crackerjack' });
+    mine = new SharedWorker('/app/live-worker.js', { type: 'module', name: 'crackerjack' });
   } catch {
     worker = null; // each tab has connections of its own
     return;
   }
-  worker.onerror = () => { // it could not be loaded
+  worker = mine;
+  there = new AbortController();
+  const { signal } = there;
+  mine.onerror = () => { // it could not be loaded
+    if (signal.aborted) return;
     worker = null;
     for (const id of followed.keys()) ask(id);
   };
-  worker.port.onmessage = ({ data }) => take(data);
-  worker.port.start();
-  const alive = `crackerjack ${page}`;
-  navigator.locks?.request(alive, () => { // held as long as this page is there, however it goes
-    worker?.port.postMessage({ alive });
-    return new Promise(() => {});
+  mine.port.onmessage = ({ data }) => {
+    if (signal.aborted) return;
+    if (data.worker) whenFree(data.worker, signal, again); // it lives in the process of some tab, and dies with it
+    else take(data);
+  };
+  mine.port.start();
+  hold(`crackerjack ${page}`, signal, (alive) => mine.port.postMessage({ alive }));
+}
+
+/**
+ * Hold a lock as long as this page is there, however it goes: a tab that crashes says no word.
+ * @param {string} name
+ * @param {AbortSignal} signal lets go of it
+ * @param {(name: string) => void} then
+ */
+function hold(name, signal, then) {
+  navigator.locks?.request(name, () => {
+    if (signal.aborted) return undefined;
+    then(name);
+    return new Promise((letGo) => signal.addEventListener('abort', letGo));
   });
 }
 
-addEventListener('pagehide', () => followed.forEach((_, id) => leave(id)));
+/** @param {string} name of a lock @param {AbortSignal} signal @param {() => void} then called when nobody holds it */
+function whenFree(name, signal, then) {
+  navigator.locks?.request(name, { signal }, then).catch(() => {}); // this page went first
+}
+
+/** Leave the worker. A page that holds no lock and no stream can be kept by the browser, for when one comes back to it. */
+function disconnect() {
+  for (const id of followed.keys()) leave(id);
+  worker?.port.close();
+  worker = undefined;
+  there.abort();
+}
+
+/** Connect anew; every view is told, for it may have missed something. */
+function again() {
+  disconnect();
+  for (const [id, one] of followed) {
+    one.onState({ connected: false, reason: 'the tab that held it is gone', retryAfter: 0, seq: one.since });
+    ask(id);
+  }
+}
+
+addEventListener('pagehide', disconnect);
 addEventListener('pageshow', (event) => { // the page is back from the browser's memory, and goes on where it was
-  if (event.persisted) followed.forEach((_, id) => ask(id));
+  if (event.persisted) again();
 });
 
 /** @param {any} data */

@@ -45,7 +45,7 @@ export function tellConnection(state) {
     const [said, wait] = connection.children.length === 2 ? connection.children : [h('span', null), h('span', { 'aria-hidden': 'true' })];
     const sentence = `Connection lost (${state.reason})`;
     if (said.textContent !== sentence) said.textContent = sentence;
-    wait.textContent = `; coming back in ${Math.ceil(state.retryAfter)} s`;
+    wait.textContent = state.retryAfter ? `; coming back in ${Math.ceil(state.retryAfter)} s` : '; trying again';
     if (!said.isConnected) fill(connection, said, wait);
   } else {
     const said = state === null ? '' : state.connected ? '● live' : 'Connecting';

@@ -5,7 +5,8 @@ const LAST_DELAY = 5;
 const KEPT = 5000; // events, for those who come later
 const KEPT_SIZE = 8_000_000; // characters of them: output is long
 const SILENCE = 45_000; // milliseconds; the server speaks every 20 s
-const LOOK = 5000; // milliseconds between two looks for silence
+const HANDSHAKE = 10_000; // milliseconds for a connection to be opened
+const LOOK = 1000; // milliseconds between two looks for silence
 
 /**
  * @typedef {object} Subscriber
@@ -121,6 +122,7 @@ class Stream {
     const socket = new WebSocket(`${base}${path}?${query}`, protocols);
     this.socket = socket;
     this.heard = Date.now();
+    if (this.state.reason) this.tell({ connected: false, reason: this.state.reason, retryAfter: 0 });
     socket.onopen = () => {
       if (this.socket === socket) this.tell({ connected: true, reason: '', retryAfter: 0 });
     };
@@ -183,7 +185,7 @@ class Stream {
     let status = 0;
     try {
       const headers = this.token ? { Authorization: `Bearer ${this.token}` } : undefined;
-      status = (await fetch('/jobs?limit=1', { headers })).status;
+      status = (await fetch('/jobs?limit=1', { headers, signal: AbortSignal.timeout(HANDSHAKE) })).status;
     } catch {
       // it does not answer at all
     }
@@ -213,8 +215,9 @@ class Stream {
 
   /** Leave a connection on which nothing is heard. */
   look() {
-    if (Date.now() - this.heard < SILENCE || (this.socket && this.socket.readyState > WebSocket.OPEN)) return;
     const silent = this.socket;
+    if (!silent || silent.readyState > WebSocket.OPEN) return; // it waits for its next try
+    if (Date.now() - this.heard < (silent.readyState === WebSocket.OPEN ? SILENCE : HANDSHAKE)) return;
     this.socket = null; // it may take minutes until that one is closed
     silent?.close();
     this.again('the server is silent');

@@ -65,7 +65,7 @@ function listingOf(jobId) {
       return rows;
     },
     isHeading: /** @type {(row: Finding | Group) => row is Group} */ (isGroup),
-    isTall: () => false,
+    hasTwoLines: () => false,
     headingRow: (group, tab) => groupRow(group, () => toggle(group, tab)),
     enter: toggle,
     row: (one, how, wanted) => findingRow(one, { ...how, byRule: wanted.by === 'rule' }),

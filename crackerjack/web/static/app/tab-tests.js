@@ -47,7 +47,7 @@ function listingOf(job) {
       return ordered(found, details);
     },
     isHeading: /** @type {(row: Test | Head) => row is Head} */ (isHead),
-    isTall: isFailing,
+    hasTwoLines: isFailing,
     headingRow: headRow,
     enter: () => {},
     row: (test, how) => testRow(test, { ...how, slowest, flaky: results.flakiness(test) }),
