@@ -12,6 +12,7 @@ import { h, svg } from './dom.js';
 
 const HEIGHT = 56;
 const EDGE = 5;
+const NAMES = 28; // room on the right for the names of lines
 const APART = 9; // of two lines, so that the name of each can be read
 
 /**
@@ -30,7 +31,7 @@ export function line(points, { title, least, most, marks = [], width = 240 }) {
   const low = least ?? Math.min(...values);
   const high = Math.max(most ?? -Infinity, ...values, low + 1e-9);
   const x = (/** @type {number} */ index) =>
-    points.length === 1 ? width / 2 : EDGE + (width - 2 * EDGE) * index / (points.length - 1);
+    points.length === 1 ? width / 2 : EDGE + (width - 2 * EDGE - (marks.length ? NAMES : 0)) * index / (points.length - 1);
   const y = (/** @type {number} */ value) => HEIGHT - EDGE - (HEIGHT - 2 * EDGE) * (value - low) / (high - low);
   const path = points.map((point, index) => `${index ? 'L' : 'M'}${x(index).toFixed(1)} ${y(point.value).toFixed(1)}`);
   return svg('svg', { class: 'chart', viewBox: `0 0 ${width} ${HEIGHT}`, role: 'img', 'aria-label': title },

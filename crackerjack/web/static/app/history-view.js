@@ -202,7 +202,12 @@ function timeSection(found) {
     h('ul', { class: 'bars' }, all.map((one) => h('li', null,
       h('span', { class: 'bars-name' }, called(one.name)), bar(Number(one.p50) / most),
       h('span', { class: 'number' }, seconds(one.p50)),
-      h('span', { class: 'number faint' }, `${Math.round(100 * Number(one.p50) / sum)} %`)))));
+      h('span', { class: 'number faint' }, percent(Number(one.p50) / sum))))));
+}
+
+/** @param {number} share */
+function percent(share) {
+  return share < 0.005 ? '< 1 %' : `${Math.round(100 * share)} %`;
 }
 
 /** @param {any} tests */

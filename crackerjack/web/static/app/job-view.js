@@ -206,7 +206,7 @@ function factsOf(job) {
     left ? h('span', null, `about ${seconds(left)} left`) : null,
     h('span', { class: counts.findings ? 'tone-bad' : '' }, h('b', { 'data-count': 'findings' }, String(counts.findings)), counts.findings === 1 ? ' finding' : ' findings'),
     done ? h('span', { class: failed ? 'tone-bad' : '' }, h('b', { 'data-count': 'tests' }, `${done}`),
-      tests.collected ? `/${tests.collected} tests` : ' tests', failed ? `, ${failed} failed` : '') : null,
+      tests.collected > done ? `/${tests.collected} tests` : ' tests', failed ? `, ${failed} failed` : '') : null,
     counts.fixed ? h('span', null, `fixed ${plural(counts.fixed, 'file')}`) : null,
     data.coverage === null ? null : h('span', null, `${data.coverage.toFixed(1)} % covered`),
     h('span', { title: 'The last event that this page shows' }, 'event ', h('span', { 'data-count': 'seq' }, String(job.seq))),

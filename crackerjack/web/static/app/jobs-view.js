@@ -37,19 +37,19 @@ export function open(main, place) {
   const list = h('ul', { class: 'rows', 'aria-label': 'Jobs' });
   const count = h('p', { class: 'faint', role: 'status' });
   const more = h('button', { hidden: true, 'data-more': '', onclick: () => { shown = Infinity; draw(); } }, 'Show all');
-  const projects = h('select', { name: 'project', onchange: () => choose('project', projects) },
+  const projects = h('select', { name: 'project', 'aria-label': 'Project', onchange: () => choose('project', projects) },
     h('option', { value: '' }, 'All projects'));
-  const statuses = h('select', { name: 'status', onchange: () => choose('status', statuses) },
+  const statuses = h('select', { name: 'status', 'aria-label': 'Status', onchange: () => choose('status', statuses) },
     h('option', { value: '' }, 'Any status'), STATUSES.map((status) => h('option', { value: status }, words(status))));
   const text = h('input', {
-    type: 'search', name: 'text', placeholder: 'Job, project, workflow, reason', '.value': wanted.text,
+    type: 'search', name: 'text', placeholder: 'Job, project, workflow, reason', 'aria-label': 'Find', '.value': wanted.text,
     oninput: () => choose('text', text),
   });
   /** @type {HTMLSelectElement} */ (statuses).value = wanted.status;
   fill(main,
     h('h1', null, 'Jobs'),
     h('div', { class: 'bar', role: 'search' },
-      h('label', null, 'Find', text), h('label', null, 'Project', projects), h('label', null, 'Status', statuses),
+      text, projects, statuses,
       h('button', { class: 'spread', onclick: () => startDialog(problem, [...known()]) }, 'Run the checks')),
     problem, count, list, more);
 

@@ -9,7 +9,7 @@ import { copy, editorLink, editorSetting, pathLine } from './places.js';
 import { refine } from './router.js';
 import './virtual-list.js';
 
-const NARROW = matchMedia('(max-width: 48rem)');
+const NARROW = matchMedia('(max-width: 40rem)');
 const HEADING = 36; // CSS pixels of rows; style.css fits into them
 const SHORT = 30;
 const TALL = 52;

@@ -41,6 +41,7 @@ document.querySelector('.skip')?.addEventListener('click', (event) => {
 export function tellConnection(state) {
   const lost = state !== null && !state.connected && state.reason !== '';
   connection.classList.toggle('lost', lost);
+  connection.classList.toggle('live', state?.connected === true);
   if (lost) {
     const [said, wait] = connection.children.length === 2 ? connection.children : [h('span', null), h('span', { 'aria-hidden': 'true' })];
     const sentence = `Connection lost (${state.reason})`;

@@ -22,9 +22,9 @@ const FAMILIES = ['workflow_*', 'config_*', 'quality_phase_*', 'hook_strategy_*'
  * @returns {import('./main.js').View}
  */
 export function open(box, { job, place, signal }) {
-  const types = /** @type {HTMLSelectElement} */ (h('select', { name: 'types' }, h('option', { value: '' }, 'All types'),
+  const types = /** @type {HTMLSelectElement} */ (h('select', { name: 'types', 'aria-label': 'Type' }, h('option', { value: '' }, 'All types'),
     FAMILIES.map((family) => h('option', { value: family }, family.replace(/_?\*$/, '').replace(/_/g, ' ')))));
-  const text = /** @type {HTMLInputElement} */ (h('input', { type: 'search', name: 'text', placeholder: 'Text in the event' }));
+  const text = /** @type {HTMLInputElement} */ (h('input', { type: 'search', name: 'text', placeholder: 'Text in the event', 'aria-label': 'Find' }));
   const following = /** @type {HTMLInputElement} */ (h('input', { type: 'checkbox', name: 'follow' }));
   const count = h('span', { class: 'faint spread', role: 'status' });
   const problem = h('div', null);
@@ -39,7 +39,7 @@ export function open(box, { job, place, signal }) {
   text.value = place.query.get('text') || '';
   following.checked = !job.finished && !wantedSeq(place, job.seq);
   fill(box,
-    h('div', { class: 'bar', role: 'search' }, h('label', null, 'Type', types), h('label', null, 'Find', text),
+    h('div', { class: 'bar', role: 'search' }, text, types,
       job.finished ? null : h('label', null, following, 'Follow'), count),
     problem, nothing, list, detail);
 

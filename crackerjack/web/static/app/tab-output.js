@@ -18,7 +18,7 @@ const ROW_HEIGHT = 20; // CSS pixels
 export function open(box, { job, place, signal }) {
   const hooks = h('nav', { class: 'output-hooks', 'aria-label': 'Hooks' });
   const search = /** @type {HTMLInputElement} */ (h('input', {
-    type: 'search', name: 'find', placeholder: 'Find in this output', '.value': place.query.get('find') || '',
+    type: 'search', name: 'find', placeholder: 'Find in this output', 'aria-label': 'Find', '.value': place.query.get('find') || '',
   }));
   const count = h('span', { class: 'faint', role: 'status' });
   const problem = h('div', null);
@@ -29,7 +29,7 @@ export function open(box, { job, place, signal }) {
   list.rowHeight = ROW_HEIGHT;
   list.draw = drawRow;
   fill(box, h('div', { class: 'output-tab' }, hooks, h('div', null,
-    h('div', { class: 'bar', role: 'search' }, h('label', null, 'Find', search), step(-1), step(1), count, whole),
+    h('div', { class: 'bar', role: 'search' }, search, step(-1), step(1), count, whole),
     problem, nothing, list)));
 
   let shown = '';
