@@ -30,7 +30,7 @@ export function open(main, place) {
   let project = '';
   let asked = 0;
   let drawn = '';
-  const head = h('div', null);
+  const head = h('div', null, h('h1', null, 'Compare'));
   const problem = h('div', null);
   const box = h('div', null);
   fill(main, head, problem, box);

@@ -58,7 +58,7 @@ export function open(main, place) {
       fill(problem);
       const found = answer.projects[0];
       document.title = `${name(wanted)} over time - crackerjack`;
-      if (!found || !found.jobs) fill(box, nothing());
+      if (!found || !found.jobs) fill(box, nothing('No run of this project has ended yet'));
       else refill(box, ...historyOf(found));
     } catch (error) {
       if (!closing.signal.aborted && mine === asked) tellProblem(problem, error);
@@ -73,7 +73,7 @@ export function open(main, place) {
       const known = [...new Set(/** @type {string[]} */ (answer.jobs.map((/** @type {any} */ job) => job.project)))];
       bars.hidden = !known.length;
       if (!known.length) {
-        fill(box, nothing());
+        fill(box, nothing('No run has ended yet'));
         return;
       }
       if (!wanted) wanted = known[0]; // that of the newest job
@@ -110,9 +110,9 @@ function shortest(project, known) {
   return alike.length === 1 ? name(project) : project;
 }
 
-function nothing() {
-  return h('p', { class: 'empty' }, 'No run of this project has ended yet. Run ', h('code', null, 'crackerjack'),
-    ' in it, and come back: two runs make a history.');
+/** @param {string} why */
+function nothing(why) {
+  return h('p', { class: 'empty' }, `${why}. Run `, h('code', null, 'crackerjack'), ' in a project: it appears here, and two runs make a history.');
 }
 
 /** @param {any} found the project's statistics */

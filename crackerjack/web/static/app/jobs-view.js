@@ -68,7 +68,7 @@ export function open(main, place) {
     if (closing.signal.aborted) return;
     const all = [...jobs.values()].sort((a, b) => b.created - a.created);
     const found = all.filter(matches);
-    const said = found.length === all.length ? plural(all.length, 'job') : `${found.length} of ${plural(all.length, 'job')}`;
+    const said = !all.length ? '' : found.length === all.length ? plural(all.length, 'job') : `${found.length} of ${plural(all.length, 'job')}`;
     if (count.textContent !== said) count.textContent = said;
     more.hidden = found.length <= shown;
     if (!all.length) {

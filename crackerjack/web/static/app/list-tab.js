@@ -80,9 +80,9 @@ export class ListTab {
       type: 'search', name: 'text', placeholder: listing.placeholder, 'aria-label': 'Find', '.value': this.wanted.text,
       oninput: () => this.choose({ text: this.text.value }),
     }));
-    fill(box, this.problem,
-      h('div', { class: 'bar list-bar', role: 'search', 'aria-label': `${listing.what}s` }, this.text, listing.controls(this)),
-      this.count, this.empty, this.list, this.foot());
+    this.bar = h('div', { class: 'bar list-bar', role: 'search', 'aria-label': `${listing.what}s` }, this.text, listing.controls(this));
+    this.foot = this.newFoot();
+    fill(box, this.problem, this.bar, this.count, this.empty, this.list, this.foot);
     this.take = (/** @type {Event} */ event) => this.apply(/** @type {CustomEvent} */ (event).detail);
     this.layout = () => this.list.refresh();
     job.addEventListener('event', this.take);
@@ -109,7 +109,7 @@ export class ListTab {
     return list;
   }
 
-  foot() {
+  newFoot() {
     return h('div', { class: 'list-foot' },
       h('p', { class: 'faint key-hints' }, h('kbd', null, 'j'), ' ', h('kbd', null, 'k'), ' go, ', h('kbd', null, 'Enter'), ' opens, ',
         h('kbd', null, 'c'), ' copies path:line, ', h('kbd', null, 'e'), ' opens the editor'),
@@ -169,6 +169,7 @@ export class ListTab {
     this.seek(all);
     const found = all.filter(this.sieve());
     this.list.hidden = !found.length;
+    this.bar.hidden = this.count.hidden = this.foot.hidden = !all.length;
     this.list.items = this.listing.rowsOf(found, this);
     const said = this.listing.told(all, found, this);
     if (this.count.textContent !== said) this.count.textContent = said;
