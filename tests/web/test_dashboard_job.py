@@ -223,7 +223,7 @@ class TestOverview:
         write(writer, failing_run())
         paper = "[...document.querySelectorAll('.report-findings td:nth-child(3)')].map((one) => one.textContent)"
         page.open("/job/job123")
-        page.wait("document.querySelectorAll('.tl-row').length === 11")
+        page.wait("document.querySelector('.report')")
         page.value(
             f"window.onbeforeprint = () => {{ window.printed = [{paper},"
             " document.querySelector('.report-test pre').textContent] }"

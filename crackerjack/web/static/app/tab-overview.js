@@ -8,7 +8,6 @@ import { paced } from './pace.js';
 import { pathLine } from './places.js';
 import { link } from './router.js';
 import { FirstFindings, SHOWN } from './first-findings.js';
-import { report } from './report.js';
 import { gist } from './test-rows.js';
 import './timeline.js';
 import { rowsOf, Runs, stepTitle } from './timeline-rows.js';
@@ -29,7 +28,7 @@ export function open(box, { job, signal }) {
   const cards = h('div', { class: 'cards' });
   const timeline = /** @type {import('./timeline.js').JobTimeline} */ (h('job-timeline'));
   const closing = new AbortController();
-  fill(box, problem, now, cards, timeline, report(job, closing.signal));
+  fill(box, problem, now, cards, timeline);
   const runs = new Runs(job);
   const drawing = paced(draw);
   const first = new FirstFindings(job, signal, drawing.ask);
@@ -72,6 +71,9 @@ export function open(box, { job, signal }) {
   });
   if (runs.blurred) sharpen(job, runs, signal, change);
   draw();
+  import('./report.js').then(({ report }) => { // not before what is to be seen
+    if (!closing.signal.aborted) box.append(report(job, closing.signal));
+  }, () => {}); // without a server there is nothing to print either
   const ticking = setInterval(() => {
     if (!job.finished) drawing.ask();
   }, 1000 / QUARTER);
