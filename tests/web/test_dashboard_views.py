@@ -265,13 +265,13 @@ class TestHistory:
             assert "here" not in told
 
     def test_a_run_that_ends_is_in_it(self, writer: Writer, tmp_path: Path) -> None:
-        run_of_two_tests(writer, "job0", "passed", 80.0)
+        run_of_two_tests(writer, "job0", "passed", 80.0, content="a")
         with dashboard(tmp_path) as page:
             page.open("/history")
             assert "Tests" in page.text_of("#tests-title")
             page.until("document.querySelector('#connection').textContent === '\u25cf live'")
             page.tab.evaluate("document.querySelector('.strip a').focus()")
-            run_of_two_tests(writer, "job1", "failed", 81.0)
+            run_of_two_tests(writer, "job1", "failed", 81.0, content="a")
             page.until("document.querySelectorAll('.strip')[0]?.children.length === 2")
             assert page.texts("#tests-title ~ .scroll tbody code") == ["chance"]
             assert page.tab.evaluate("document.activeElement.getAttribute('href')") == "#/job/job0"
