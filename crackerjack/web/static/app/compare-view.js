@@ -5,8 +5,8 @@ import { bar } from './chart.js';
 import { fill, h, refill } from './dom.js';
 import { followProject } from './follow-jobs.js';
 import { age, moment, name, plural, seconds, sign, tone, words } from './format.js';
-import { tellProblem } from './main.js';
 import { link, refine } from './router.js';
+import { tellProblem } from './tell.js';
 
 const AT_ONCE = 100; // rows of a list that are drawn before anybody asks for more
 const LONGEST = 1000; // characters of a message in a row

@@ -2,7 +2,7 @@
 
 import { get } from './api.js';
 import { follow } from './live.js';
-import { tellConnection, tellProblem } from './main.js';
+import { tellConnection, tellProblem } from './tell.js';
 
 /** The events after which a run is over. */
 export const ENDED = ['workflow_completed', 'workflow_failed', 'workflow_interrupted'];

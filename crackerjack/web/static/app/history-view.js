@@ -5,8 +5,8 @@ import { bar, line, strip } from './chart.js';
 import { fill, h, refill, setOptions } from './dom.js';
 import { followProject } from './follow-jobs.js';
 import { moment, name, plural, seconds, sign, tone, words } from './format.js';
-import { tellProblem } from './main.js';
 import { here, link, refine } from './router.js';
+import { tellProblem } from './tell.js';
 
 const SLOWER = 1.25; // of the trend: less is noise
 const FEW = 5; // slow tests that are always shown; others only if they are slow

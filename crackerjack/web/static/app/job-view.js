@@ -4,9 +4,9 @@ import { get, post, Refused } from './api.js';
 import { fill, h, onceAFrame } from './dom.js';
 import { age, entry, moment, name, plural, seconds, sign, tone, words } from './format.js';
 import { follow } from './live.js';
-import { tellConnection, tellProblem } from './main.js';
 import { Job } from './model.js';
 import { link } from './router.js';
+import { tellConnection, tellProblem } from './tell.js';
 
 /**
  * What a tab is given.

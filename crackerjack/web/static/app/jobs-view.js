@@ -4,8 +4,8 @@ import { get, post, Refused } from './api.js';
 import { fill, h, onceAFrame } from './dom.js';
 import { age, moment, name, plural, seconds, sign, tone, words } from './format.js';
 import { ENDED, followJobs } from './follow-jobs.js';
-import { tellProblem } from './main.js';
 import { link, refine } from './router.js';
+import { tellProblem } from './tell.js';
 
 const STATUSES = ['running', 'queued', 'completed', 'failed', 'interrupted'];
 const REFRESH = 1000; // milliseconds between two looks at a job that goes on

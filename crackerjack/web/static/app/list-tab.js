@@ -2,11 +2,11 @@
 
 import { catchUp } from './api.js';
 import { fill, h } from './dom.js';
-import { tellProblem } from './main.js';
 import { TEXT_KEPT } from './model.js';
 import { paced } from './pace.js';
 import { copy, editorLink, editorSetting, pathLine } from './places.js';
 import { refine } from './router.js';
+import { tellProblem } from './tell.js';
 import './virtual-list.js';
 
 const NARROW = matchMedia('(max-width: 40rem)');

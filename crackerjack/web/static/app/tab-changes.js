@@ -3,7 +3,7 @@
 import { get, post } from './api.js';
 import { fill, h } from './dom.js';
 import { entry, plural } from './format.js';
-import { tellProblem } from './main.js';
+import { tellProblem } from './tell.js';
 
 const AT_ONCE = 500; // files that are drawn before anybody asks for more
 const OPEN_AT_FIRST = 400; // lines of diffs that are drawn before anybody asks

@@ -3,8 +3,8 @@
 import { BEHIND, get, isPatient } from './api.js';
 import { fill, h, onceAFrame } from './dom.js';
 import { plural, visible } from './format.js';
-import { tellProblem } from './main.js';
 import { refine } from './router.js';
+import { tellProblem } from './tell.js';
 import { VirtualList } from './virtual-list.js';
 
 const PAGE = 250; // events that are asked for at once

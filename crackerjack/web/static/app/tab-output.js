@@ -4,8 +4,8 @@ import { eachEvent, getText } from './api.js';
 import { Lines } from './ansi.js';
 import { fill, h, onceAFrame } from './dom.js';
 import { plural, sign, tone, words } from './format.js';
-import { tellProblem } from './main.js';
 import { link, refine } from './router.js';
+import { tellProblem } from './tell.js';
 import { VirtualList } from './virtual-list.js';
 
 const ROW_HEIGHT = 20; // CSS pixels

@@ -3,11 +3,11 @@
 import { eachEvent } from './api.js';
 import { fill, h } from './dom.js';
 import { plural, seconds, sign, tone, words } from './format.js';
-import { tellProblem } from './main.js';
 import { paced } from './pace.js';
 import { pathLine } from './places.js';
 import { link } from './router.js';
 import { FirstFindings, SHOWN } from './first-findings.js';
+import { tellProblem } from './tell.js';
 import { gist } from './test-rows.js';
 import './timeline.js';
 import { rowsOf, Runs, stepTitle } from './timeline-rows.js';

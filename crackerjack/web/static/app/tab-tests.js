@@ -4,7 +4,7 @@ import { eachEvent, get } from './api.js';
 import { h } from './dom.js';
 import { plural, sign, tone, words } from './format.js';
 import { chips, counted, ListTab } from './list-tab.js';
-import { tellProblem } from './main.js';
+import { tellProblem } from './tell.js';
 import { FAILING, ordered, OUTCOMES, TestResults, TYPES } from './test-results.js';
 import { detailsOf, headRow, testRow } from './test-rows.js';
 
