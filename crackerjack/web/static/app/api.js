@@ -21,6 +21,15 @@ export function keepToken(value) {
   sessionStorage.setItem(KEY, value);
 }
 
+/**
+ * Where the server tells of a job; names may have any character.
+ * @param {string} jobId
+ * @param {...string} parts such as 'output' and the name of a hook
+ */
+export function jobPath(jobId, ...parts) {
+  return `/${['jobs', jobId, ...parts].map(encodeURIComponent).join('/')}`;
+}
+
 /** Why the server did not answer as asked. */
 export class Refused extends Error {
   /**
@@ -159,7 +168,7 @@ export async function eachEvent(jobId, types, take, signal) {
   let stalls = 0;
   for (;;) {
     const query = new URLSearchParams({ since: String(since), limit: '1000', types });
-    const page = await get(`/jobs/${encodeURIComponent(jobId)}/events?${query}`, signal);
+    const page = await get(`${jobPath(jobId, 'events')}?${query}`, signal);
     page.events.forEach(take);
     if (page.next <= since && since < page.head && !await isPatient(stalls += 1)) throw new Error(BEHIND);
     since = page.next;

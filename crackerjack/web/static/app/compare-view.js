@@ -1,6 +1,6 @@
 // One run against another: what is new, what is fixed, what remains, and where the time went.
 
-import { get } from './api.js';
+import { get, jobPath } from './api.js';
 import { bar } from './chart.js';
 import { fill, h, refill } from './dom.js';
 import { followProject } from './follow-jobs.js';
@@ -39,13 +39,13 @@ export function open(main, place) {
     const mine = asked += 1;
     box.setAttribute('aria-busy', 'true');
     try {
-      const now = (await get(`/jobs/${encodeURIComponent(jobId)}`, closing.signal)).data;
+      const now = (await get(jobPath(jobId), closing.signal)).data;
       project = now.project;
       const query = new URLSearchParams({ project, limit: '200' });
       const listed = project ? (await get(`/jobs?${query}`, closing.signal)).jobs : [];
       const others = listed.filter((/** @type {any} */ one) => one.job_id !== jobId);
       const found = others.length ? await compared() : null;
-      const before = found && !found.refused ? (await get(`/jobs/${encodeURIComponent(found.base)}`, closing.signal)).data : null;
+      const before = found && !found.refused ? (await get(jobPath(found.base), closing.signal)).data : null;
       if (mine !== asked) return;
       document.title = `${name(project)} ${jobId} compared - crackerjack`;
       fill(problem);
@@ -66,7 +66,7 @@ export function open(main, place) {
   /** The comparison, or why there is none with that run. */
   async function compared() {
     try {
-      return await get(`/jobs/${encodeURIComponent(jobId)}/compare?${new URLSearchParams({ base })}`, closing.signal);
+      return await get(`${jobPath(jobId, 'compare')}?${new URLSearchParams({ base })}`, closing.signal);
     } catch (error) {
       if (/** @type {any} */ (error).status !== 409) throw error;
       return { refused: h('p', { class: 'empty' }, base ? `${/** @type {Error} */ (error).message}. Choose another run above.`

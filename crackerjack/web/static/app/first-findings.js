@@ -1,6 +1,6 @@
 // The first findings of a job, for those who only look in.
 
-import { get } from './api.js';
+import { get, jobPath } from './api.js';
 
 export const SHOWN = 5;
 const PAGE = 24; // events
@@ -24,7 +24,7 @@ export class FirstFindings {
   async load() {
     for (let pages = 0; this.job.data.counts.findings && pages < PAGES && this.all.length < SHOWN; pages += 1) {
       const query = new URLSearchParams({ since: String(this.seq), limit: String(PAGE), types: 'diagnostic_found,hook_execution_started' });
-      const page = await get(`/jobs/${encodeURIComponent(this.job.id)}/events?${query}`, this.signal);
+      const page = await get(`${jobPath(this.job.id, 'events')}?${query}`, this.signal);
       page.events.forEach((/** @type {any} */ event) => this.take(event));
       this.seq = page.next;
       if (this.seq >= page.head) break;

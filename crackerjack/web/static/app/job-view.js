@@ -1,6 +1,6 @@
 // One job: its head, which is always there, and a tab for each way of looking at it.
 
-import { get, post, Refused } from './api.js';
+import { get, jobPath, post, Refused } from './api.js';
 import { fill, h, onceAFrame } from './dom.js';
 import { age, entry, moment, name, plural, seconds, sign, tone, words } from './format.js';
 import { follow } from './live.js';
@@ -89,7 +89,7 @@ export function open(main, place) {
 
   async function load() {
     try {
-      const message = await get(`/jobs/${encodeURIComponent(jobId)}`, closing.signal);
+      const message = await get(jobPath(jobId), closing.signal);
       fill(problem);
       job = new Job(message);
     } catch (error) {
@@ -153,7 +153,7 @@ function newHead(jobId, problem) {
     onclick: async () => {
       cancel.disabled = true;
       try {
-        await post(`/jobs/${encodeURIComponent(jobId)}/cancel`);
+        await post(jobPath(jobId, 'cancel'));
       } catch (error) {
         cancel.disabled = false;
         tellProblem(problem(), error);

@@ -1,6 +1,6 @@
 // All jobs, live and past, newest first.
 
-import { get, post, Refused } from './api.js';
+import { get, jobPath, post, Refused } from './api.js';
 import { fill, h, onceAFrame } from './dom.js';
 import { age, moment, name, plural, seconds, sign, tone, words } from './format.js';
 import { ENDED, followJobs } from './follow-jobs.js';
@@ -145,7 +145,7 @@ export function open(main, place) {
     if (asked.has(jobId)) return;
     asked.set(jobId, setTimeout(() => {
       asked.delete(jobId);
-      get(`/jobs/${encodeURIComponent(jobId)}`, closing.signal).then(took, () => {});
+      get(jobPath(jobId), closing.signal).then(took, () => {});
     }, REFRESH));
   }
 

@@ -1,6 +1,6 @@
 // What a job found, whole and on paper: every failing test with what it said, and every finding.
 
-import { BEHIND, getNow } from './api.js';
+import { BEHIND, getNow, jobPath } from './api.js';
 import { fill, h } from './dom.js';
 import { Findings } from './findings.js';
 import { plural, seconds, sign, tone, words } from './format.js';
@@ -32,7 +32,7 @@ function testsOf(job) {
   const { failed = 0, error = 0 } = job.data.counts.tests;
   if (!failed && !error) return [];
   const results = new TestResults();
-  const path = `/jobs/${encodeURIComponent(job.id)}/events`;
+  const path = jobPath(job.id, 'events');
   for (let [since, head] = [0, 1]; since < head;) {
     const page = getNow(`${path}?${new URLSearchParams({ since: String(since), limit: '1000', types: TYPES })}`);
     page.events.forEach((/** @type {any} */ event) => results.apply(event));
@@ -52,7 +52,7 @@ function testsOf(job) {
 /** @param {Job} job */
 function findingsOf(job) {
   const findings = new Findings();
-  findings.take(getNow(`/jobs/${encodeURIComponent(job.id)}/diagnostics`));
+  findings.take(getNow(jobPath(job.id, 'diagnostics')));
   const all = findings.inOrder();
   if (!all.length) return [];
   return [

@@ -1,6 +1,6 @@
 // What cleaning and fixing changed, as diffs; and taking it back.
 
-import { get, post } from './api.js';
+import { get, jobPath, post } from './api.js';
 import { fill, h } from './dom.js';
 import { entry, plural } from './format.js';
 import { tellProblem } from './tell.js';
@@ -40,13 +40,12 @@ export function open(box, { job, signal }) {
   const outcome = h('div', { role: 'status' });
   const list = h('div', null, h('p', { class: 'faint' }, 'Reading what changed ...'));
   fill(box, problem, outcome, list);
-  const path = `/jobs/${encodeURIComponent(job.id)}`;
   let closed = false;
   let wasFinished = job.finished;
 
   async function load() {
     try {
-      const answer = await get(`${path}/changes`, signal);
+      const answer = await get(jobPath(job.id, 'changes'), signal);
       if (closed) return;
       fill(problem);
       draw(answer.files);
@@ -94,7 +93,7 @@ export function open(box, { job, signal }) {
 
   async function undo() {
     try {
-      const answer = await post(`${path}/undo`);
+      const answer = await post(jobPath(job.id, 'undo'));
       fill(problem);
       fill(outcome, told(answer.files));
       await load();

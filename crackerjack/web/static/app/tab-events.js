@@ -1,6 +1,6 @@
 // Every event of a job, as it is in the log: read page by page, where one looks.
 
-import { BEHIND, get, isPatient } from './api.js';
+import { BEHIND, get, isPatient, jobPath } from './api.js';
 import { fill, h, onceAFrame } from './dom.js';
 import { plural, visible } from './format.js';
 import { refine } from './router.js';
@@ -136,7 +136,7 @@ export function open(box, { job, place, signal }) {
     try {
       while (scanned < job.seq && !mine.aborted && !signal.aborted) {
         const query = new URLSearchParams({ since: String(scanned), limit: String(SCANNED), types: types.value });
-        const page = await get(`/jobs/${encodeURIComponent(job.id)}/events?${query}`, mine);
+        const page = await get(`${jobPath(job.id, 'events')}?${query}`, mine);
         if (mine.aborted) return;
         for (const event of page.events) if (event.seq > scanned && matches(event)) rows.push(event.seq);
         if (page.next <= scanned && !await isPatient(stalls += 1)) throw new Error(BEHIND);
@@ -261,7 +261,7 @@ class Pages {
   /** @param {number} number @param {number} seq */
   ask(number, seq) {
     const query = new URLSearchParams({ since: String(number * PAGE), limit: String(PAGE) });
-    const asked = get(`/jobs/${encodeURIComponent(this.jobId)}/events?${query}`, this.signal).then((answer) => {
+    const asked = get(`${jobPath(this.jobId, 'events')}?${query}`, this.signal).then((answer) => {
       const page = this.page(number);
       for (const event of answer.events) page.set(event.seq, event);
       this.asked.delete(number);

@@ -1,6 +1,6 @@
 // The findings of a job: by file or by rule, filtered, each with its place in the code.
 
-import { get } from './api.js';
+import { get, jobPath } from './api.js';
 import { h, setOptions } from './dom.js';
 import { detailsOf, findingRow, groupRow } from './finding-rows.js';
 import { Findings, grouped } from './findings.js';
@@ -50,7 +50,7 @@ function listingOf(jobId) {
   return {
     what: 'finding', placeholder: 'Path, rule or message', filters: ['hook', 'severity'], settings: ['by'],
     async load(signal) {
-      const answer = await get(`/jobs/${encodeURIComponent(jobId)}/diagnostics?source=1`, signal);
+      const answer = await get(`${jobPath(jobId, 'diagnostics')}?source=1`, signal);
       findings.take(answer);
       return answer.seq;
     },

@@ -1,6 +1,6 @@
 // What each hook printed, with its colours; live while it runs.
 
-import { eachEvent, getText } from './api.js';
+import { eachEvent, getText, jobPath } from './api.js';
 import { Lines } from './ansi.js';
 import { fill, h, onceAFrame } from './dom.js';
 import { plural, sign, tone, words } from './format.js';
@@ -112,7 +112,7 @@ export function open(box, { job, place, signal }) {
   async function save() {
     const name = printer || shown;
     try {
-      const text = await getText(`/jobs/${encodeURIComponent(job.id)}/output/${encodeURIComponent(name)}`, signal);
+      const text = await getText(jobPath(job.id, 'output', name), signal);
       const address = URL.createObjectURL(new Blob([text], { type: 'text/plain' }));
       h('a', { href: address, download: `${job.id}-${name.replace(/[^\w.-]/g, '_')}.txt` }).click();
       URL.revokeObjectURL(address);
@@ -139,7 +139,7 @@ export function open(box, { job, place, signal }) {
     later = (event) => meanwhile.push(event);
     try {
       if (job.finished && !phase) {
-        lines.take(await getText(`/jobs/${encodeURIComponent(job.id)}/output/${encodeURIComponent(name)}`, mine));
+        lines.take(await getText(jobPath(job.id, 'output', name), mine));
       } else {
         upTo = await eachEvent(job.id, 'hook_output', take, mine);
       }
