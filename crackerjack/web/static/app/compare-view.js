@@ -2,7 +2,7 @@
 
 import { get, jobPath } from './api.js';
 import { bar } from './chart.js';
-import { fill, h, refill } from './dom.js';
+import { fill, h, refill, statusBadge } from './dom.js';
 import { followProject } from './follow-jobs.js';
 import { age, moment, name, plural, seconds, sign, tone, words } from './format.js';
 import { link, refine } from './router.js';
@@ -111,7 +111,7 @@ function headOf(now, others, base, choose) {
     h('h1', null, 'Compare ', h('span', { class: 'faint' }, name(now.project || now.job_id))),
     h('div', { class: 'bar compare-runs' },
       h('span', null, 'This run ', h('a', { href: link(['job', now.job_id]) }, now.job_id), ' ',
-        h('span', { class: `badge ${tone(now.status)}` }, `${sign(now.status)} ${words(now.status)}`),
+        statusBadge(now.status),
         now.started === null ? null : h('span', { class: 'faint', title: moment(now.started) }, ` ${age(now.started)}`)),
       others.length ? h('label', null, 'against', select) : null),
   ];

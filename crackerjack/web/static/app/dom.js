@@ -1,7 +1,7 @@
 // Building elements. Text is only ever set as text: nothing that a tool prints is taken for markup, and what
 // would hide in it is shown.
 
-import { visible } from './format.js';
+import { sign, tone, visible, words } from './format.js';
 
 /**
  * An element with attributes, listeners (`onclick`), properties (`.value`) and children.
@@ -62,6 +62,46 @@ function append(element, children) {
 export function fill(element, ...children) {
   element.replaceChildren();
   append(element, children);
+}
+
+/**
+ * Set what an element says, where it does not say so already: screen readers tell a status each time that it is set.
+ * @param {Element} element
+ * @param {string} text
+ */
+export function say(element, text) {
+  if (element.textContent !== text) element.textContent = text;
+}
+
+/**
+ * Make these the children, and move none of those that stay: moving would take the focus from them.
+ * @param {Element} parent
+ * @param {Element[]} wanted
+ */
+export function arrange(parent, wanted) {
+  const stay = new Set(wanted);
+  for (const child of [...parent.children]) if (!stay.has(child)) child.remove();
+  let next = parent.firstElementChild;
+  for (const child of wanted) {
+    if (child === next) next = next.nextElementSibling;
+    else parent.insertBefore(child, next);
+  }
+}
+
+/**
+ * Ask or tell something, before anything else is done; gone once it is closed.
+ * @param {Element} parent with which it goes, too
+ * @param {HTMLElement} dialog
+ */
+export function showDialog(parent, dialog) {
+  dialog.addEventListener('close', () => dialog.remove());
+  parent.append(dialog);
+  /** @type {HTMLDialogElement} */ (dialog).showModal();
+}
+
+/** A status in a word and a colour. @param {string} status */
+export function statusBadge(status) {
+  return h('span', { class: `badge ${tone(status)}` }, `${sign(status)} ${words(status)}`);
 }
 
 /**

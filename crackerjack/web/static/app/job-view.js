@@ -1,8 +1,8 @@
 // One job: its head, which is always there, and a tab for each way of looking at it.
 
 import { get, jobPath, post, Refused } from './api.js';
-import { fill, h, onceAFrame } from './dom.js';
-import { age, entry, moment, name, plural, seconds, sign, tone, words } from './format.js';
+import { fill, h, onceAFrame, statusBadge } from './dom.js';
+import { age, entry, moment, name, plural, seconds } from './format.js';
 import { follow } from './live.js';
 import { Job } from './model.js';
 import { link } from './router.js';
@@ -171,7 +171,7 @@ function newHead(jobId, problem) {
     if (looks !== said) {
       said = looks;
       fill(title, name(data.project || job.id), ' ', h('span', { class: 'faint' }, job.id));
-      fill(status, h('span', { class: `badge ${tone(data.status)}` }, `${sign(data.status)} ${words(data.status)}`), h('span', null, data.message));
+      fill(status, statusBadge(data.status), h('span', null, data.message));
     }
     fill(facts, ...factsOf(job));
     progress.setAttribute('value', String(percentOf(job)));

@@ -1,8 +1,8 @@
 // All jobs, live and past, newest first.
 
 import { get, jobPath, post, Refused } from './api.js';
-import { fill, h, onceAFrame } from './dom.js';
-import { age, moment, name, plural, seconds, sign, tone, words } from './format.js';
+import { arrange, fill, h, onceAFrame, say, showDialog, statusBadge } from './dom.js';
+import { age, moment, name, plural, seconds, words } from './format.js';
 import { ENDED, followJobs } from './follow-jobs.js';
 import { link, refine } from './router.js';
 import { tellProblem } from './tell.js';
@@ -50,7 +50,7 @@ export function open(main, place) {
     h('h1', null, 'Jobs'),
     h('div', { class: 'bar', role: 'search' },
       text, projects, statuses,
-      h('button', { class: 'spread', onclick: () => startDialog(problem, [...known()]) }, 'Run the checks')),
+      h('button', { class: 'spread', onclick: () => startDialog(main, [...known()]) }, 'Run the checks')),
     problem, count, list, more);
 
   /** @param {'status' | 'project' | 'text'} what @param {HTMLElement} field */
@@ -69,7 +69,7 @@ export function open(main, place) {
     const all = [...jobs.values()].sort((a, b) => b.created - a.created);
     const found = all.filter(matches);
     const said = !all.length ? '' : found.length === all.length ? plural(all.length, 'job') : `${found.length} of ${plural(all.length, 'job')}`;
-    if (count.textContent !== said) count.textContent = said;
+    say(count, said);
     more.hidden = found.length <= shown;
     if (!all.length) {
       if (loaded) fill(list, h('li', null, h('p', { class: 'empty' }, 'No jobs yet. Run ', h('code', null, 'crackerjack'),
@@ -77,19 +77,10 @@ export function open(main, place) {
     } else if (!found.length) {
       fill(list, h('li', null, h('p', { class: 'empty' }, 'No job is like that. Change the filter to see others.')));
     } else {
-      arrange(found.slice(0, shown).map(row));
+      arrange(list, found.slice(0, shown).map(row));
     }
     drawProjects();
   });
-
-  /** Put rows where they belong; those that are there already keep the focus. @param {HTMLElement[]} items */
-  function arrange(items) {
-    const wantedItems = new Set(items);
-    for (const item of [...list.children]) if (!wantedItems.has(/** @type {HTMLElement} */ (item))) item.remove();
-    items.forEach((item, index) => {
-      if (list.children[index] !== item) list.insertBefore(item, list.children[index] || null);
-    });
-  }
 
   function drawProjects() {
     const have = new Set([...projects.querySelectorAll('option')].map((option) => option.value));
@@ -120,7 +111,7 @@ export function open(main, place) {
     if (known.looks !== looks) {
       known.looks = looks;
       fill(/** @type {HTMLElement} */ (known.item.firstElementChild),
-        h('span', null, h('span', { class: `badge ${tone(job.status)}` }, `${sign(job.status)} ${words(job.status)}`)),
+        h('span', null, statusBadge(job.status)),
         h('span', { title: job.project }, h('b', null, name(job.project)), h('span', { class: 'faint' }, ` ${job.workflow}`)),
         h('span', { class: 'faint' }, result(job, live),
           live ? h('progress', { max: 100, value: live.overall_progress, 'aria-label': 'Progress' }) : null),
@@ -224,11 +215,6 @@ export function open(main, place) {
   };
 }
 
-/** @param {HTMLElement} element @param {string} text */
-function say(element, text) {
-  if (element.textContent !== text) element.textContent = text;
-}
-
 /** @param {any} job @param {any} live */
 function result(job, live) {
   if (!job.ended) return live ? live.message : words(job.status);
@@ -242,10 +228,10 @@ function result(job, live) {
 
 /**
  * Ask what to run, and where.
- * @param {HTMLElement} problem
+ * @param {HTMLElement} main
  * @param {string[]} known projects
  */
-function startDialog(problem, known) {
+function startDialog(main, known) {
   const project = h('input', { name: 'project', required: true, list: 'projects', '.value': known[0] || '', size: 40 });
   const workflow = h('select', { name: 'workflow' }, h('option', { value: '' }, "the project's own"),
     ['standard', 'fast', 'test', 'comprehensive'].map((one) => h('option', null, one)));
@@ -282,7 +268,5 @@ function startDialog(problem, known) {
       h('p', null, h('label', null, check, ' Only look, write nothing')),
       h('p', { class: 'bar' }, h('button', { class: 'primary' }, 'Run'),
         h('button', { type: 'button', onclick: () => dialog.close() }, 'Not now')))));
-  dialog.addEventListener('close', () => dialog.remove());
-  problem.after(dialog);
-  dialog.showModal();
+  showDialog(main, dialog);
 }

@@ -1,6 +1,6 @@
 // The keys of the dashboard. None of them is taken while one writes.
 
-import { h } from './dom.js';
+import { h, showDialog } from './dom.js';
 
 /** @type {[string, string][]} */
 const HELP = [
@@ -104,11 +104,8 @@ function move(main, step) {
 }
 
 function showKeys() {
-  const dialog = /** @type {HTMLDialogElement} */ (h('dialog', { 'aria-labelledby': 'keys-title' },
+  showDialog(document.body, h('dialog', { 'aria-labelledby': 'keys-title' },
     h('h2', { id: 'keys-title' }, 'Keys'),
     h('dl', { class: 'keys' }, HELP.flatMap(([key, what]) => [h('dt', null, h('kbd', null, key)), h('dd', null, what)])),
     h('form', { method: 'dialog' }, h('button', null, 'Close'))));
-  dialog.addEventListener('close', () => dialog.remove());
-  document.body.append(dialog);
-  dialog.showModal();
 }

@@ -1,7 +1,7 @@
 // A tab that lists what a job found or tested: filtered, walked with the keys, one of it open and in the address.
 
 import { catchUp } from './api.js';
-import { fill, h } from './dom.js';
+import { fill, h, say } from './dom.js';
 import { TEXT_KEPT } from './model.js';
 import { paced } from './pace.js';
 import { copy, editorLink, editorSetting, pathLine } from './places.js';
@@ -171,8 +171,7 @@ export class ListTab {
     this.list.hidden = !found.length;
     this.bar.hidden = this.count.hidden = this.foot.hidden = !all.length;
     this.list.items = this.listing.rowsOf(found, this);
-    const said = this.listing.told(all, found, this);
-    if (this.count.textContent !== said) this.count.textContent = said;
+    say(this.count, this.listing.told(all, found, this));
     this.count.dataset.shown = String(found.length);
     this.drawEmpty(all, found);
     if (!this.revealing) return;
@@ -307,8 +306,7 @@ export function chips(filter, values, toneOf, choose) {
   function draw(counts, wanted, textOf) {
     buttons.forEach((button, index) => {
       const count = counts.get(values[index]) || 0;
-      const text = textOf(values[index], count);
-      if (button.textContent !== text) button.textContent = text;
+      say(button, textOf(values[index], count));
       button.hidden = !count;
       button.setAttribute('aria-pressed', String(wanted === values[index]));
     });

@@ -1,7 +1,7 @@
 // What cleaning and fixing changed, as diffs; and taking it back.
 
 import { get, jobPath, post } from './api.js';
-import { fill, h } from './dom.js';
+import { fill, h, showDialog } from './dom.js';
 import { entry, plural } from './format.js';
 import { tellProblem } from './tell.js';
 
@@ -215,7 +215,5 @@ function confirm(undoable, all, undo) {
     h('p', null, `${plural(undoable, 'file')} will hold again what ${undoable === 1 ? 'it' : 'they'} held before the job.`,
       rest ? ` ${plural(rest, 'other file')} changed since then, or ${rest === 1 ? 'is' : 'are'} gone, and ${rest === 1 ? 'is' : 'are'} left alone.` : ''),
     h('p', { class: 'bar' }, go, h('button', { onclick: close, autofocus: true }, 'Leave them'))));
-  dialog.addEventListener('close', () => dialog.remove());
-  document.body.append(dialog);
-  dialog.showModal();
+  showDialog(document.body, dialog);
 }

@@ -1,7 +1,7 @@
 // Every event of a job, as it is in the log: read page by page, where one looks.
 
 import { BEHIND, get, isPatient, jobPath } from './api.js';
-import { fill, h, onceAFrame } from './dom.js';
+import { fill, h, onceAFrame, say } from './dom.js';
 import { plural, visible } from './format.js';
 import { refine } from './router.js';
 import { tellProblem } from './tell.js';
@@ -69,7 +69,7 @@ export function open(box, { job, place, signal }) {
     list.hidden = rows.length === 0;
     nothing.hidden = rows.length > 0 || scanned < job.seq;
     const said = rows.length === job.seq ? plural(rows.length, 'event') : `${rows.length.toLocaleString('en')} of ${plural(job.seq, 'event')}`;
-    if (count.textContent !== said) count.textContent = said;
+    say(count, said);
     if (following.checked) requestAnimationFrame(toEnd);
   });
 

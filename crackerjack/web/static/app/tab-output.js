@@ -2,7 +2,7 @@
 
 import { eachEvent, getText, jobPath } from './api.js';
 import { Lines } from './ansi.js';
-import { fill, h, onceAFrame } from './dom.js';
+import { fill, h, onceAFrame, say } from './dom.js';
 import { plural, sign, tone, words } from './format.js';
 import { link, refine } from './router.js';
 import { tellProblem } from './tell.js';
@@ -67,7 +67,7 @@ export function open(box, { job, place, signal }) {
     }
     if (atEnd && isRunning() && lines.rows.length) requestAnimationFrame(() => { list.scrollTop = list.scrollHeight; });
     const said = wanted ? (matches.length ? `${current + 1} of ${plural(matches.length, 'row')}` : 'not found') : plural(lines.lines, 'line');
-    if (count.textContent !== said) count.textContent = said;
+    say(count, said);
   });
 
   function isRunning() {

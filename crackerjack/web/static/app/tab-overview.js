@@ -1,8 +1,8 @@
 // The overview of a job: what runs and what waits, what is wrong so far, and the timeline.
 
 import { eachEvent } from './api.js';
-import { fill, h } from './dom.js';
-import { plural, seconds, sign, tone, words } from './format.js';
+import { fill, h, statusBadge } from './dom.js';
+import { plural, seconds } from './format.js';
 import { paced } from './pace.js';
 import { pathLine } from './places.js';
 import { link } from './router.js';
@@ -155,7 +155,7 @@ function cardsOf(job, first) {
   }
   if (without.length) {
     cards.push(card(`${plural(without.length, 'hook')} without a result`, without.map((hook) => h('li', null,
-      h('span', { class: `badge ${tone(hook.status)}` }, `${sign(hook.status)} ${words(hook.status)}`), ' ', h('b', null, hook.name),
+      statusBadge(hook.status), ' ', h('b', null, hook.name),
       h('div', { class: 'faint gist long' }, hook.reason))), without.length, '', ''));
   }
   if (!cards.length && job.data.status === 'completed') {

@@ -1,7 +1,7 @@
 // The tests of a job: what failed and why, and whether that is chance, then what takes long.
 
 import { eachEvent, get } from './api.js';
-import { h } from './dom.js';
+import { h, say } from './dom.js';
 import { plural, sign, tone, words } from './format.js';
 import { chips, counted, ListTab } from './list-tab.js';
 import { tellProblem } from './tell.js';
@@ -61,8 +61,7 @@ function listingOf(job) {
       outcomes.draw(counted(all, (test) => test.outcome), wanted.outcome,
         (outcome, count) => `${sign(outcome)} ${count.toLocaleString('en')} ${words(outcome)}`);
       const chance = all.reduce((sum, test) => sum + Number(Boolean(results.flakiness(test))), 0);
-      const text = `${chance.toLocaleString('en')} flaky`;
-      if (flaky.textContent !== text) flaky.textContent = text;
+      say(flaky, `${chance.toLocaleString('en')} flaky`);
       flaky.hidden = !chance && !wanted.flaky;
       flaky.setAttribute('aria-pressed', String(Boolean(wanted.flaky)));
       const { expected } = results;

@@ -1,7 +1,7 @@
 // Telling the reader how it goes: whether what is shown is live, and why something did not work.
 
 import { keepToken } from './api.js';
-import { fill, h } from './dom.js';
+import { fill, h, say } from './dom.js';
 
 const connection = /** @type {HTMLElement} */ (document.getElementById('connection'));
 
@@ -15,13 +15,11 @@ export function tellConnection(state) {
   connection.classList.toggle('live', state?.connected === true);
   if (lost) {
     const [said, wait] = connection.children.length === 2 ? connection.children : [h('span', null), h('span', { 'aria-hidden': 'true' })];
-    const sentence = `Connection lost (${state.reason})`;
-    if (said.textContent !== sentence) said.textContent = sentence;
+    say(said, `Connection lost (${state.reason})`);
     wait.textContent = state.retryAfter ? `; coming back in ${Math.ceil(state.retryAfter)} s` : '; trying again';
     if (!said.isConnected) fill(connection, said, wait);
   } else {
-    const said = state === null ? '' : state.connected ? '● live' : 'Connecting';
-    if (connection.textContent !== said) connection.textContent = said;
+    say(connection, state === null ? '' : state.connected ? '● live' : 'Connecting');
   }
 }
 

@@ -1,6 +1,6 @@
 // A list of any length: only the rows in sight are in the document; on paper, all.
 
-import { h, onceAFrame } from './dom.js';
+import { arrange, h, onceAFrame } from './dom.js';
 
 const BEYOND = 8; // rows drawn above and below what is in sight
 const ON_PAPER = 20_000; // rows that are printed: some 400 pages
@@ -193,26 +193,11 @@ export class VirtualList extends HTMLElement {
       row.setAttribute('aria-setsize', String(total));
     }
     this._rows = this.keeps ? rows : new Map();
-    place(this._window, wanted);
+    arrange(this._window, wanted);
     if (focused && !this._window.contains(document.activeElement)) {
       // its row was drawn anew or is out of sight: the keys go on from here
       (this.rowOf(this.at) || this).focus({ preventScroll: true });
     }
-  }
-}
-
-/**
- * Make these the children, and move none of those that stay: moving would take the focus from them.
- * @param {Element} parent
- * @param {Element[]} wanted
- */
-function place(parent, wanted) {
-  const stay = new Set(wanted);
-  for (const child of [...parent.children]) if (!stay.has(child)) child.remove();
-  let next = parent.firstElementChild;
-  for (const child of wanted) {
-    if (child === next) next = next.nextElementSibling;
-    else parent.insertBefore(child, next);
   }
 }
 
