@@ -4,7 +4,7 @@ import { get, jobPath, post, Refused } from './api.js';
 import { fill, h, onceAFrame, statusBadge } from './dom.js';
 import { age, entry, moment, name, plural, seconds } from './format.js';
 import { follow } from './live.js';
-import { Job } from './model.js';
+import { endedTests, failingTests, Job } from './model.js';
 import { link } from './router.js';
 import { tellConnection, tellProblem } from './tell.js';
 
@@ -194,8 +194,8 @@ function factsOf(job) {
   const data = job.data;
   const counts = data.counts;
   const tests = counts.tests;
-  const failed = (tests.failed || 0) + (tests.error || 0);
-  const done = ['passed', 'failed', 'error', 'skipped', 'xfailed', 'xpassed'].reduce((/** @type {number} */ sum, one) => sum + (tests[one] || 0), 0);
+  const failed = failingTests(tests);
+  const done = endedTests(tests);
   const now = Date.now() / 1000;
   const took = data.started === null ? null : Math.max(0, (data.ended ?? now) - data.started);
   const left = job.remaining(now);

@@ -27,6 +27,16 @@ function noTests() {
   return { collected: null, deselected: 0, passed: 0, failed: 0, error: 0, skipped: 0, xfailed: 0, xpassed: 0 };
 }
 
+/** How many have ended. @param {Tests} tests */
+export function endedTests(tests) {
+  return OUTCOMES.reduce((sum, outcome) => sum + tests[outcome], 0);
+}
+
+/** How many of them are why a run fails. @param {Tests} tests */
+export function failingTests(tests) {
+  return tests.failed + tests.error;
+}
+
 /** @param {string} name @param {string} step @returns {Hook} */
 function newHook(name, step) {
   return {
@@ -195,7 +205,7 @@ function finish(hook, status, duration, reason) {
 
 /** Tests that are run again count no more. @param {Job} job @param {Hook} hook */
 function forgetFailing(job, hook) {
-  if (hook.tests.failed || hook.tests.error) job.data.failing_tests = [];
+  if (failingTests(hook.tests)) job.data.failing_tests = [];
 }
 
 /** @type {Record<string, (job: Job, data: any, timestamp: number) => void>} */
@@ -263,8 +273,7 @@ const CHANGES = {
       });
     }
     if (hook.tests.collected) {
-      const run = OUTCOMES.reduce((sum, outcome) => sum + hook.tests[outcome], 0);
-      job.step(data.step_id).done = Math.min(1, run / hook.tests.collected);
+      job.step(data.step_id).done = Math.min(1, endedTests(hook.tests) / hook.tests.collected);
       job.showProgress();
     }
     job.count();

@@ -4,6 +4,7 @@ import { BEHIND, getNow, jobPath } from './api.js';
 import { fill, h } from './dom.js';
 import { Findings } from './findings.js';
 import { plural, seconds, sign, tone, words } from './format.js';
+import { failingTests } from './model.js';
 import { FAILING, TestResults, TYPES } from './test-results.js';
 
 /** @typedef {import('./model.js').Job} Job */
@@ -29,8 +30,7 @@ export function report(job, signal) {
 
 /** @param {Job} job */
 function testsOf(job) {
-  const { failed = 0, error = 0 } = job.data.counts.tests;
-  if (!failed && !error) return [];
+  if (!failingTests(job.data.counts.tests)) return [];
   const results = new TestResults();
   const path = jobPath(job.id, 'events');
   for (let [since, head] = [0, 1]; since < head;) {

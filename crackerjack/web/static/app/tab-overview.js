@@ -3,6 +3,7 @@
 import { eachEvent } from './api.js';
 import { fill, h, statusBadge } from './dom.js';
 import { plural, seconds } from './format.js';
+import { failingTests } from './model.js';
 import { paced } from './pace.js';
 import { pathLine } from './places.js';
 import { link } from './router.js';
@@ -138,7 +139,7 @@ function nowOf(job, time) {
 /** @param {Job} job @param {FirstFindings} first */
 function cardsOf(job, first) {
   const { counts } = job.data;
-  const failed = (counts.tests.failed || 0) + (counts.tests.error || 0);
+  const failed = failingTests(counts.tests);
   const without = job.allHooks.filter((hook) => WITHOUT_RESULT.includes(hook.status));
   const cards = [];
   if (failed) {
