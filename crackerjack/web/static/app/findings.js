@@ -23,7 +23,7 @@ export class Findings {
   }
 
   /**
-   * @param {import('./model.js').JobEvent} event
+   * @param {import('./states.js').JobEvent} event
    * @returns {boolean} whether it changed anything
    */
   apply({ seq, event_type: type, data }) {

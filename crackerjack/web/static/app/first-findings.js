@@ -16,7 +16,7 @@ export class FirstFindings {
     /** @type {any[]} */
     this.all = [];
     this.seq = 0;
-    /** @type {import('./model.js').JobEvent[] | null} */
+    /** @type {import('./states.js').JobEvent[] | null} */
     this.early = [];
   }
 
@@ -34,14 +34,14 @@ export class FirstFindings {
     this.changed();
   }
 
-  /** @param {import('./model.js').JobEvent} event */
+  /** @param {import('./states.js').JobEvent} event */
   apply(event) {
     if (this.early) this.early.push(event);
     else if (this.take(event)) this.changed();
   }
 
   /**
-   * @param {import('./model.js').JobEvent} event
+   * @param {import('./states.js').JobEvent} event
    * @returns {boolean} whether it changed anything
    */
   take({ seq, event_type: type, data }) {

@@ -4,8 +4,9 @@ import { get, jobPath, post, Refused } from './api.js';
 import { fill, h, onceAFrame, statusBadge } from './dom.js';
 import { age, entry, moment, name, plural, seconds } from './format.js';
 import { follow } from './live.js';
-import { endedTests, failingTests, Job } from './model.js';
+import { Job } from './model.js';
 import { link } from './router.js';
+import { endedTests, failingTests } from './states.js';
 import { tellConnection, tellProblem } from './tell.js';
 
 /**

@@ -2,10 +2,10 @@
 
 import { catchUp } from './api.js';
 import { fill, h, say } from './dom.js';
-import { TEXT_KEPT } from './model.js';
 import { paced } from './pace.js';
 import { copy, editorLink, editorSetting, pathLine } from './places.js';
 import { refine } from './router.js';
+import { TEXT_KEPT } from './states.js';
 import { tellProblem } from './tell.js';
 import './virtual-list.js';
 
@@ -30,7 +30,7 @@ const UNKNOWN = 160; // CSS pixels, until what is open tells its height
  * @property {string[]} filters by their names in the address, beside `text`
  * @property {string[]} settings as well, which hide nothing
  * @property {(signal: AbortSignal) => Promise<number>} load ask the server for all; the `seq` up to which that is all
- * @property {(event: import('./model.js').JobEvent) => boolean} apply whether an event changed anything
+ * @property {(event: import('./states.js').JobEvent) => boolean} apply whether an event changed anything
  * @property {() => One[]} all
  * @property {(one: One) => string} nameOf as the address names it
  * @property {(one: One, wanted: Record<string, string>) => boolean} passes the filters
@@ -62,7 +62,7 @@ export class ListTab {
     this.job = job;
     this.signal = signal;
     this.listing = listing;
-    /** @type {import('./model.js').JobEvent[] | null} */
+    /** @type {import('./states.js').JobEvent[] | null} */
     this.early = []; // events that came before the server's answer
     this.wanted = this.wishes(place);
     this.sought = place.query.get(listing.what) || '';
@@ -130,7 +130,7 @@ export class ListTab {
     this.listing.more?.(this);
   }
 
-  /** @param {import('./model.js').JobEvent} event */
+  /** @param {import('./states.js').JobEvent} event */
   apply(event) {
     if (this.early) this.early.push(event);
     else if (this.listing.apply(event) || this.job.finished) this.drawing.ask();

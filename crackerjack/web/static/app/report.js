@@ -4,7 +4,7 @@ import { BEHIND, getNow, jobPath } from './api.js';
 import { fill, h } from './dom.js';
 import { Findings } from './findings.js';
 import { plural, seconds, sign, tone, words } from './format.js';
-import { failingTests } from './model.js';
+import { failingTests } from './states.js';
 import { FAILING, TestResults, TYPES } from './test-results.js';
 
 /** @typedef {import('./model.js').Job} Job */

@@ -3,10 +3,10 @@
 import { eachEvent } from './api.js';
 import { fill, h, statusBadge } from './dom.js';
 import { plural, seconds } from './format.js';
-import { failingTests } from './model.js';
 import { paced } from './pace.js';
 import { pathLine } from './places.js';
 import { link } from './router.js';
+import { failingTests } from './states.js';
 import { FirstFindings, SHOWN } from './first-findings.js';
 import { tellProblem } from './tell.js';
 import { gist } from './test-rows.js';

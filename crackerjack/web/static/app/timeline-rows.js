@@ -12,7 +12,7 @@ const TITLES = {
   run_test_workflow: 'Tests', run_comprehensive_hooks: 'Comprehensive hooks',
 };
 
-/** @typedef {import('./model.js').Hook} Hook @typedef {import('./model.js').Step} Step @typedef {import('./model.js').Job} Job */
+/** @typedef {import('./states.js').Hook} Hook @typedef {import('./states.js').Step} Step @typedef {import('./model.js').Job} Job */
 /**
  * @typedef {{from: number, to: number, open: boolean, chained: boolean}} Bar seconds since the job began
  * @typedef {object} Row
@@ -65,7 +65,7 @@ export class Runs {
     this.seq = Math.max(this.seq, seq);
   }
 
-  /** @param {import('./model.js').JobEvent} event */
+  /** @param {import('./states.js').JobEvent} event */
   apply({ seq, event_type: type, data, timestamp }) {
     if (seq <= this.seq) return;
     this.seq = seq;
