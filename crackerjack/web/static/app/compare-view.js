@@ -4,7 +4,7 @@ import { get, jobPath } from './api.js';
 import { bar } from './chart.js';
 import { fill, h, refill, statusBadge } from './dom.js';
 import { followProject } from './follow-jobs.js';
-import { age, moment, name, plural, seconds, sign, tone, words } from './format.js';
+import { age, moment, plural, projectName, seconds, sign, tone, words } from './format.js';
 import { link, refine } from './router.js';
 import { tellProblem } from './tell.js';
 
@@ -47,7 +47,7 @@ export function open(main, place) {
       const found = others.length ? await compared() : null;
       const before = found && !found.refused ? (await get(jobPath(found.base), closing.signal)).data : null;
       if (mine !== asked) return;
-      document.title = `${name(project)} ${jobId} compared - crackerjack`;
+      document.title = `${projectName(project)} ${jobId} compared - crackerjack`;
       fill(problem);
       refill(head, ...headOf(now, others, before ? found.base : base, choose));
       const looks = JSON.stringify([found, before?.hooks, now.hooks]);
@@ -108,7 +108,7 @@ function headOf(now, others, base, choose) {
   else if (others.every((job) => job.job_id !== base)) select.append(h('option', { value: base }, base));
   select.value = base;
   return [
-    h('h1', null, 'Compare ', h('span', { class: 'faint' }, name(now.project || now.job_id))),
+    h('h1', null, 'Compare ', h('span', { class: 'faint' }, projectName(now.project || now.job_id))),
     h('div', { class: 'bar compare-runs' },
       h('span', null, 'This run ', h('a', { href: link(['job', now.job_id]) }, now.job_id), ' ',
         statusBadge(now.status),
@@ -119,7 +119,7 @@ function headOf(now, others, base, choose) {
 
 /** @param {any} now */
 function alone(now) {
-  return h('p', { class: 'empty' }, `This is the only run of ${name(now.project) || 'its project'}: there is none to compare it with. Run `,
+  return h('p', { class: 'empty' }, `This is the only run of ${projectName(now.project) || 'its project'}: there is none to compare it with. Run `,
     h('code', null, 'crackerjack'), ' there again.');
 }
 
@@ -271,18 +271,19 @@ function byName(hooks) {
   return new Map(hooks.map((hook) => [hook.name, hook]));
 }
 
-const RAN = ['passed', 'fixed', 'failed', 'timed_out', 'stopped'];
+/** The statuses of what took time, also when it was stopped. */
+const RAN_AT_ALL = ['passed', 'fixed', 'failed', 'timed_out', 'stopped'];
 
 /** Seconds that say something. @param {Timed | undefined} hook */
 function spent(hook) {
-  return hook && !hook.cached && RAN.includes(hook.status) ? hook.duration || 0 : 0;
+  return hook && !hook.cached && RAN_AT_ALL.includes(hook.status) ? hook.duration || 0 : 0;
 }
 
 /** @param {Timed | undefined} hook */
 function took(hook) {
   if (!hook) return h('span', { class: 'faint' }, 'not part of it');
   if (hook.cached) return h('span', { class: 'faint' }, 'cached');
-  if (hook.duration === null || !RAN.includes(hook.status)) return h('span', { class: 'faint' }, words(hook.status));
+  if (hook.duration === null || !RAN_AT_ALL.includes(hook.status)) return h('span', { class: 'faint' }, words(hook.status));
   return seconds(hook.duration);
 }
 

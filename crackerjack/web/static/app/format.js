@@ -58,8 +58,8 @@ export function moment(timestamp) {
   return new Date(timestamp * 1000).toLocaleString();
 }
 
-/** The last part of a path. @param {string} path */
-export function name(path) {
+/** What a project is called: the last part of its path. @param {string} path */
+export function projectName(path) {
   return path.replace(/\/+$/, '').split('/').pop() || '/';
 }
 

@@ -4,14 +4,14 @@ import { get } from './api.js';
 import { bar, line, strip } from './chart.js';
 import { fill, h, refill, setOptions } from './dom.js';
 import { followProject } from './follow-jobs.js';
-import { moment, name, plural, seconds, sign, tone, words } from './format.js';
-import { here, link, refine } from './router.js';
+import { moment, plural, projectName, seconds, sign, tone, words } from './format.js';
+import { link, refine } from './router.js';
 import { tellProblem } from './tell.js';
 
 const SLOWER = 1.25; // of the trend: less is noise
 const FEW = 5; // slow tests that are always shown; others only if they are slow
 /** The statuses of what ran to its end: what the times of the others would say is nothing. */
-const RAN = ['passed', 'fixed', 'failed', 'completed'];
+const RAN_TO_END = ['passed', 'fixed', 'failed', 'completed'];
 const LOOK_BACKS = ['20', '100', '500'];
 
 /**
@@ -28,7 +28,7 @@ const LOOK_BACKS = ['20', '100', '500'];
  */
 export function open(main, place) {
   const closing = new AbortController();
-  let wanted = place.query.get('project') || '';
+  let project = place.query.get('project') || '';
   let back = LOOK_BACKS.includes(place.query.get('jobs') || '') ? /** @type {string} */ (place.query.get('jobs')) : '100';
   let asked = 0;
 
@@ -42,9 +42,9 @@ export function open(main, place) {
   fill(main, h('h1', null, 'History'), bars, problem, box);
 
   function choose() {
-    wanted = projects.value;
+    project = projects.value;
     back = jobs.value;
-    refine({ project: wanted, jobs: back === '100' ? null : back });
+    refine({ project, jobs: back === '100' ? null : back });
     show();
   }
 
@@ -52,12 +52,12 @@ export function open(main, place) {
     const mine = asked += 1;
     box.setAttribute('aria-busy', 'true');
     try {
-      const query = new URLSearchParams({ project: wanted, jobs: back });
+      const query = new URLSearchParams({ project, jobs: back });
       const answer = await get(`/stats?${query}`, closing.signal);
       if (mine !== asked) return;
       fill(problem);
       const found = answer.projects[0];
-      document.title = `${name(wanted)} over time - crackerjack`;
+      document.title = `${projectName(project)} over time - crackerjack`;
       if (!found || !found.jobs) fill(box, nothing('No run of this project has ended yet'));
       else refill(box, ...historyOf(found));
     } catch (error) {
@@ -76,22 +76,21 @@ export function open(main, place) {
         fill(box, nothing('No run has ended yet'));
         return;
       }
-      if (!wanted) wanted = known[0]; // that of the newest job
-      if (!known.includes(wanted)) known.push(wanted);
-      setOptions(projects, known.sort().map((one) => [one, shortest(one, known)]), wanted);
+      if (!project) project = known[0]; // that of the newest job
+      if (!known.includes(project)) known.push(project);
+      setOptions(projects, known.sort().map((one) => [one, shortest(one, known)]), project);
       await show();
     } catch (error) {
       if (!closing.signal.aborted) tellProblem(problem, error);
     }
   }
 
-  const stop = followProject(load, () => wanted, problem, closing.signal);
+  const stop = followProject(load, () => project, problem, closing.signal);
   return {
-    update() {
-      const { query } = here();
-      const project = query.get('project') || '';
-      if (project && project !== wanted) {
-        wanted = projects.value = project;
+    update(next) {
+      const asksFor = next.query.get('project') || '';
+      if (asksFor && asksFor !== project) {
+        project = projects.value = asksFor;
         show();
       }
       return true;
@@ -106,8 +105,8 @@ export function open(main, place) {
 
 /** A project's name, with as much of its path as tells it from the others. @param {string} project @param {string[]} known */
 function shortest(project, known) {
-  const alike = known.filter((other) => name(other) === name(project));
-  return alike.length === 1 ? name(project) : project;
+  const alike = known.filter((other) => projectName(other) === projectName(project));
+  return alike.length === 1 ? projectName(project) : project;
 }
 
 /** @param {string} why */
@@ -145,7 +144,7 @@ function called(action) {
 function card(figures) {
   const oldest = [...figures.recent].reverse();
   const title = called(figures.name);
-  const timed = oldest.filter((one) => !one.cached && RAN.includes(one.status));
+  const timed = oldest.filter((one) => !one.cached && RAN_TO_END.includes(one.status));
   const points = timed.map((one) => ({ value: one.duration, label: labelOf(one), kind: kindOf(one) }));
   const rate = figures.pass_rate === null ? null : Math.round(100 * figures.pass_rate);
   const p50 = figures.p50 === null ? [] : [{ value: figures.p50, name: 'p50' }];

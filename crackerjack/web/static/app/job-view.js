@@ -2,7 +2,7 @@
 
 import { get, jobPath, post, Refused } from './api.js';
 import { fill, h, onceAFrame, statusBadge } from './dom.js';
-import { age, entry, moment, name, plural, seconds } from './format.js';
+import { age, entry, moment, plural, projectName, seconds } from './format.js';
 import { follow } from './live.js';
 import { Job } from './model.js';
 import { link } from './router.js';
@@ -105,7 +105,7 @@ export function open(main, place) {
     const now = job;
     fill(tabs, ...Object.entries(TABS).map(([key, { title }]) =>
       h('a', { href: link(['job', jobId, ...(key ? [key] : [])]), 'data-tab': key }, title)));
-    document.title = `${name(now.data.project)} ${jobId} - crackerjack`;
+    document.title = `${projectName(now.data.project)} ${jobId} - crackerjack`;
     now.addEventListener('change', drawHead);
     drawHead();
     showTab();
@@ -171,7 +171,7 @@ function newHead(jobId, problem) {
     const looks = JSON.stringify([data.status, data.message, data.project]);
     if (looks !== said) {
       said = looks;
-      fill(title, name(data.project || job.id), ' ', h('span', { class: 'faint' }, job.id));
+      fill(title, projectName(data.project || job.id), ' ', h('span', { class: 'faint' }, job.id));
       fill(status, statusBadge(data.status), h('span', null, data.message));
     }
     fill(facts, ...factsOf(job));

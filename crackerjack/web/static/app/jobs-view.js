@@ -2,7 +2,7 @@
 
 import { get, jobPath, post, Refused } from './api.js';
 import { arrange, fill, h, onceAFrame, say, showDialog, statusBadge } from './dom.js';
-import { age, moment, name, plural, seconds, words } from './format.js';
+import { age, moment, plural, projectName, seconds, words } from './format.js';
 import { ENDED, followJobs } from './follow-jobs.js';
 import { link, refine } from './router.js';
 import { tellProblem } from './tell.js';
@@ -21,8 +21,8 @@ export function open(main, place) {
   const jobs = new Map();
   /** @type {Map<string, any>} */
   const snapshots = new Map();
-  /** @type {Map<string, ReturnType<typeof setTimeout>>} */
-  const asked = new Map();
+  /** Jobs that are soon looked at. @type {Map<string, ReturnType<typeof setTimeout>>} */
+  const looking = new Map();
   /** @type {Map<string, {item: HTMLElement, looks: string, age: HTMLElement, took: HTMLElement}>} */
   const rows = new Map();
   let shown = SHOWN;
@@ -50,7 +50,7 @@ export function open(main, place) {
     h('h1', null, 'Jobs'),
     h('div', { class: 'bar', role: 'search' },
       text, projects, statuses,
-      h('button', { class: 'spread', onclick: () => startDialog(main, [...known()]) }, 'Run the checks')),
+      h('button', { class: 'spread', onclick: () => startDialog(main, [...knownProjects()]) }, 'Run the checks')),
     problem, count, list, more);
 
   /** @param {'status' | 'project' | 'text'} what @param {HTMLElement} field */
@@ -60,7 +60,7 @@ export function open(main, place) {
     draw();
   }
 
-  function known() {
+  function knownProjects() {
     return new Set([...jobs.values()].map((job) => job.project));
   }
 
@@ -77,15 +77,15 @@ export function open(main, place) {
     } else if (!found.length) {
       fill(list, h('li', null, h('p', { class: 'empty' }, 'No job is like that. Change the filter to see others.')));
     } else {
-      arrange(list, found.slice(0, shown).map(row));
+      arrange(list, found.slice(0, shown).map(rowOf));
     }
     drawProjects();
   });
 
   function drawProjects() {
     const have = new Set([...projects.querySelectorAll('option')].map((option) => option.value));
-    for (const project of [...known()].sort()) {
-      if (!have.has(project)) projects.append(h('option', { value: project, title: project }, name(project)));
+    for (const project of [...knownProjects()].sort()) {
+      if (!have.has(project)) projects.append(h('option', { value: project, title: project }, projectName(project)));
     }
     /** @type {HTMLSelectElement} */ (projects).value = wanted.project;
   }
@@ -99,31 +99,31 @@ export function open(main, place) {
   }
 
   /** The row of a job: the same element as long as there is such a job. @param {any} job */
-  function row(job) {
+  function rowOf(job) {
     const live = job.ended ? undefined : snapshots.get(job.job_id);
     const looks = JSON.stringify([job.status, job.ended, live?.message, live?.overall_progress]);
-    let known = rows.get(job.job_id);
-    if (!known) {
-      known = { item: h('li', null), looks: '', age: h('span', { class: 'number faint', title: moment(job.created) }), took: h('span', { class: 'number' }) };
-      rows.set(job.job_id, known);
-      known.item.append(h('a', { class: 'row job-row', href: link(['job', job.job_id]) }));
+    let row = rows.get(job.job_id);
+    if (!row) {
+      row = { item: h('li', null), looks: '', age: h('span', { class: 'number faint', title: moment(job.created) }), took: h('span', { class: 'number' }) };
+      rows.set(job.job_id, row);
+      row.item.append(h('a', { class: 'row job-row', href: link(['job', job.job_id]) }));
     }
-    if (known.looks !== looks) {
-      known.looks = looks;
-      fill(/** @type {HTMLElement} */ (known.item.firstElementChild),
+    if (row.looks !== looks) {
+      row.looks = looks;
+      fill(/** @type {HTMLElement} */ (row.item.firstElementChild),
         h('span', null, statusBadge(job.status)),
-        h('span', { title: job.project }, h('b', null, name(job.project)), h('span', { class: 'faint' }, ` ${job.workflow}`)),
+        h('span', { title: job.project }, h('b', null, projectName(job.project)), h('span', { class: 'faint' }, ` ${job.workflow}`)),
         h('span', { class: 'faint' }, result(job, live),
           live ? h('progress', { max: 100, value: live.overall_progress, 'aria-label': 'Progress' }) : null),
-        known.took, known.age);
+        row.took, row.age);
     }
-    say(known.took, seconds(job.ended ? job.ended.duration : Date.now() / 1000 - job.created));
-    say(known.age, age(job.created));
-    return known.item;
+    say(row.took, seconds(job.ended ? job.ended.duration : Date.now() / 1000 - job.created));
+    say(row.age, age(job.created));
+    return row.item;
   }
 
   /** @param {any} snapshot */
-  function took(snapshot) {
+  function takeSnapshot(snapshot) {
     const job = jobs.get(snapshot.data.job_id);
     snapshots.set(snapshot.data.job_id, snapshot.data);
     if (job && !job.ended) job.status = snapshot.data.status;
@@ -132,11 +132,11 @@ export function open(main, place) {
   }
 
   /** Look at a job that goes on, not too often. @param {string} jobId */
-  function look(jobId) {
-    if (asked.has(jobId)) return;
-    asked.set(jobId, setTimeout(() => {
-      asked.delete(jobId);
-      get(jobPath(jobId), closing.signal).then(took, () => {});
+  function lookSoon(jobId) {
+    if (looking.has(jobId)) return;
+    looking.set(jobId, setTimeout(() => {
+      looking.delete(jobId);
+      get(jobPath(jobId), closing.signal).then(takeSnapshot, () => {});
     }, REFRESH));
   }
 
@@ -159,7 +159,7 @@ export function open(main, place) {
       for (const job of answer.jobs) {
         jobs.set(job.job_id, job);
         gone.delete(job.job_id);
-        if (!job.ended) look(job.job_id);
+        if (!job.ended) lookSoon(job.job_id);
       }
       for (const jobId of gone) forget(jobId);
       loaded = true;
@@ -196,7 +196,7 @@ export function open(main, place) {
         job.status = event.event_type.slice('workflow_'.length);
         snapshots.delete(event.job_id);
         draw();
-      } else look(event.job_id);
+      } else lookSoon(event.job_id);
     }
     if (isNew) load();
   }
@@ -209,7 +209,7 @@ export function open(main, place) {
       closing.abort();
       clearInterval(ticking);
       clearTimeout(retrying);
-      for (const timer of asked.values()) clearTimeout(timer);
+      for (const timer of looking.values()) clearTimeout(timer);
       stop();
     },
   };

@@ -6,7 +6,7 @@ const KEPT = 5000; // events, for those who come later
 const KEPT_SIZE = 8_000_000; // characters of them: output is long
 const SILENCE = 45_000; // milliseconds; the server speaks every 20 s
 const HANDSHAKE = 10_000; // milliseconds for a connection to be opened
-const LOOK = 1000; // milliseconds between two looks for silence
+const CHECK = 1000; // milliseconds between two checks for silence
 
 /**
  * @typedef {object} Subscriber
@@ -44,7 +44,7 @@ export function subscribe(name, since, token, subscriber) {
 // The network is back: don't wait any longer.
 self.addEventListener('online', () => open.forEach((stream) => stream.hurry()));
 // A computer that slept, or a network that is gone: such a connection is never closed, it is only silent.
-setInterval(() => open.forEach((stream) => stream.look()), LOOK);
+setInterval(() => open.forEach((stream) => stream.checkSilence()), CHECK);
 
 class Stream {
   /** @param {string} name @param {number} since @param {string} token */
@@ -214,7 +214,7 @@ class Stream {
   }
 
   /** Leave a connection on which nothing is heard. */
-  look() {
+  checkSilence() {
     const silent = this.socket;
     if (!silent || silent.readyState > WebSocket.OPEN) return; // it waits for its next try
     if (Date.now() - this.heard < (silent.readyState === WebSocket.OPEN ? SILENCE : HANDSHAKE)) return;

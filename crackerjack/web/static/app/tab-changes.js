@@ -74,7 +74,7 @@ export function open(box, { job, signal }) {
       h('div', { class: 'bar' },
         h('span', null, h('b', { 'data-count': 'changes' }, plural(files.length, 'file')), ' changed ', added + removed ? counts(added, removed) : null),
         job.finished && undoable
-          ? h('button', { class: 'spread', onclick: () => confirm(undoable, files.length, undo) }, 'Undo these changes')
+          ? h('button', { class: 'spread', onclick: () => askToUndo(undoable, files.length, undo) }, 'Undo these changes')
           : null),
       rows, more);
     show();
@@ -95,7 +95,7 @@ export function open(box, { job, signal }) {
     try {
       const answer = await post(jobPath(job.id, 'undo'));
       fill(problem);
-      fill(outcome, told(answer.files));
+      fill(outcome, outcomeOf(answer.files));
       await load();
     } catch (error) {
       tellProblem(problem, error);
@@ -174,7 +174,7 @@ function diffLines(diff) {
       h('td', { class: 'diff-number' }, sign === '+' ? '' : String(before)),
       h('td', { class: 'diff-number' }, sign === '-' ? '' : String(after)),
       h('td', { class: 'diff-sign' }, sign === '-' ? '−' : sign === '+' ? '+' : ' '),
-      h('td', { class: 'diff-text' }, shown(text.slice(1), kind))));
+      h('td', { class: 'diff-text' }, showingBlanks(text.slice(1), kind))));
     if (sign !== '+') before += 1;
     if (sign !== '-') after += 1;
   }
@@ -182,7 +182,7 @@ function diffLines(diff) {
 }
 
 /** A line; blanks at its end, which cleaning takes away, are made visible. @param {string} text @param {string} kind */
-function shown(text, kind) {
+function showingBlanks(text, kind) {
   const blanks = /[ \t]+$/.exec(text);
   if (kind === 'kept' || !blanks) return text;
   return h('span', null, text.slice(0, blanks.index),
@@ -190,7 +190,7 @@ function shown(text, kind) {
 }
 
 /** @param {{path: string, outcome: string, reason: string}[]} files */
-function told(files) {
+function outcomeOf(files) {
   const back = files.filter((file) => file.outcome === 'restored').length;
   return h('section', { class: 'undone', 'aria-label': 'What undoing did' },
     h('p', null, h('b', null, back ? `Put back ${plural(back, 'file')}.` : 'No file was put back.')),
@@ -206,7 +206,7 @@ function told(files) {
  * @param {number} all
  * @param {() => Promise<void>} undo
  */
-function confirm(undoable, all, undo) {
+function askToUndo(undoable, all, undo) {
   const rest = all - undoable;
   const close = () => dialog.close();
   const go = h('button', { class: 'primary', onclick: () => { close(); undo(); } }, `Put back ${plural(undoable, 'file')}`);

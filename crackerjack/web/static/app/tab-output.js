@@ -182,7 +182,7 @@ export function open(box, { job, place, signal }) {
   /** Whose output: as the address says, else of what runs, or failed. @param {import('./router.js').Place} at */
   function chosen(at) {
     if (at.parts[3]) return at.parts[3];
-    const of = (/** @type {string[]} */ ...looks) => job.allHooks.find((hook) => looks.includes(tone(hook.status)));
+    const of = (/** @type {string[]} */ ...tones) => job.allHooks.find((hook) => tones.includes(tone(hook.status)));
     return (of('live') || of('bad') || of('warn', 'good') || job.allHooks[0])?.name || '';
   }
 

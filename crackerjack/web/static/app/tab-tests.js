@@ -6,11 +6,11 @@ import { plural, sign, tone, words } from './format.js';
 import { chips, counted, ListTab } from './list-tab.js';
 import { tellProblem } from './tell.js';
 import { FAILING, ordered, OUTCOMES, TestResults, TYPES } from './test-results.js';
-import { detailsOf, headRow, testRow } from './test-rows.js';
+import { detailsOf, headingRow, testRow } from './test-rows.js';
 
 /**
  * @typedef {import('./test-results.js').Test} Test
- * @typedef {import('./test-results.js').Head} Head
+ * @typedef {import('./test-results.js').Heading} Heading
  */
 
 /**
@@ -22,7 +22,7 @@ export function open(box, context) {
   return new ListTab(box, context, listingOf(context.job));
 }
 
-/** @param {import('./model.js').Job} job @returns {import('./list-tab.js').Listing<Test, Head>} */
+/** @param {import('./model.js').Job} job @returns {import('./list-tab.js').Listing<Test, Heading>} */
 function listingOf(job) {
   const results = new TestResults();
   /** @type {ReturnType<typeof chips>} */
@@ -31,7 +31,7 @@ function listingOf(job) {
   /** Whether recent runs were asked, and this one was among them. @type {boolean | null} */
   let asked = null;
   const flaky = h('button', { class: 'chip warn', 'data-flaky': '', 'aria-pressed': 'false', title: 'Passed and failed at the same content' });
-  const isHead = (/** @type {Test | Head} */ row) => row.kind === 'head';
+  const isHeading = (/** @type {Test | Heading} */ row) => row.kind === 'heading';
   const isFailing = (/** @type {Test} */ test) => FAILING.includes(test.outcome);
   return {
     what: 'test', placeholder: 'Name or message', filters: ['outcome', 'flaky'], settings: [],
@@ -46,9 +46,9 @@ function listingOf(job) {
       slowest = most;
       return ordered(found, details);
     },
-    isHeading: /** @type {(row: Test | Head) => row is Head} */ (isHead),
+    isHeading: /** @type {(row: Test | Heading) => row is Heading} */ (isHeading),
     hasTwoLines: isFailing,
-    headingRow: headRow,
+    headingRow,
     enter: () => {},
     row: (test, how) => testRow(test, { ...how, slowest, flaky: results.flakiness(test) }),
     details: (test) => detailsOf(test, results.flakiness(test)),

@@ -5,9 +5,9 @@ import { plural } from './format.js';
 /**
  * @typedef {{kind: 'test', step_id: string, hook: string, nodeid: string, outcome: string, duration: number,
  *   path: string, line: number | null, message: string, reruns?: number, flaky?: boolean, text: string}} Test `text` is what a search looks in
- * @typedef {{kind: 'head', key: string, title: string, count: number, tone: string}} Head
+ * @typedef {{kind: 'heading', key: string, title: string, count: number, tone: string}} Heading
  * @typedef {import('./list-tab.js').Details<Test>} TestDetails
- * @typedef {Test | Head | TestDetails} TestRow
+ * @typedef {Test | Heading | TestDetails} TestRow
  */
 
 export const FAILING = ['failed', 'error'];
@@ -100,7 +100,7 @@ export function ordered(tests, details) {
     ['failed', 'Failed', 'bad', failed], ['others', 'All others, slowest first', 'quiet', others],
   ])) {
     if (!members.length) continue;
-    rows.push({ kind: 'head', key, title, tone, count: members.length });
+    rows.push({ kind: 'heading', key, title, tone, count: members.length });
     for (const test of members) {
       rows.push(test);
       if (details && details.of === test) rows.push(details);

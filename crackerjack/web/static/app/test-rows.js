@@ -7,9 +7,9 @@ import { FAILING } from './test-results.js';
 
 const LONGEST = 300; // characters in a row: the rest would not be in sight
 
-/** @param {import('./test-results.js').Head} head */
-export function headRow(head) {
-  return h('div', { class: 'group-row' }, h('b', null, head.title), h('span', { class: `badge ${head.tone}` }, head.count.toLocaleString('en')));
+/** @param {import('./test-results.js').Heading} heading */
+export function headingRow(heading) {
+  return h('div', { class: 'group-row' }, h('b', null, heading.title), h('span', { class: `badge ${heading.tone}` }, heading.count.toLocaleString('en')));
 }
 
 /** The line of a message that says most: pytest marks those of the error with an E. @param {string} message */

@@ -43,7 +43,7 @@ export class VirtualList extends HTMLElement {
       this.show();
     };
     this._key = (/** @type {Event} */ event) => this.key(/** @type {KeyboardEvent} */ (event));
-    this._focus = (/** @type {Event} */ event) => this.took(/** @type {Element} */ (event.target));
+    this._focus = (/** @type {Event} */ event) => this.goOnFrom(/** @type {Element} */ (event.target));
   }
 
   connectedCallback() {
@@ -165,8 +165,8 @@ export class VirtualList extends HTMLElement {
     else this.go(step);
   }
 
-  /** Something in here has the focus now. @param {Element} element */
-  took(element) {
+  /** The keys go on from what has the focus now. @param {Element} element */
+  goOnFrom(element) {
     const row = element.closest('[aria-posinset]');
     if (row) this.at = Number(row.getAttribute('aria-posinset')) - 1;
   }
