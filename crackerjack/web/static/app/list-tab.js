@@ -42,7 +42,8 @@ const UNKNOWN = 160; // CSS pixels, until what is open tells its height
  * @property {(one: One, how: {marked: boolean, open: () => void}, wanted: Record<string, string>) => HTMLElement} row
  * @property {(one: One) => (Node | null)[]} details
  * @property {(tab: ListTab<One, Heading>) => HTMLElement[]} controls beside the search
- * @property {(all: One[], found: One[], tab: ListTab<One, Heading>) => string} told draws the controls; what is shown, in words
+ * @property {(all: One[], tab: ListTab<One, Heading>) => void} drawControls as they are for all, and what is looked for
+ * @property {(all: One[], found: One[], tab: ListTab<One, Heading>) => string} summary what is shown, in words
  * @property {(tab: ListTab<One, Heading>) => void} [more] called when all is here, and with each event after the job's end
  * @property {(finished: boolean) => (Node | string)[]} none said when there is none
  */
@@ -171,7 +172,8 @@ export class ListTab {
     this.list.hidden = !found.length;
     this.bar.hidden = this.count.hidden = this.foot.hidden = !all.length;
     this.list.items = this.listing.rowsOf(found, this);
-    say(this.count, this.listing.told(all, found, this));
+    this.listing.drawControls(all, this);
+    say(this.count, this.listing.summary(all, found, this));
     this.count.dataset.shown = String(found.length);
     this.drawEmpty(all, found);
     if (!this.revealing) return;

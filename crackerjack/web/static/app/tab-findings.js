@@ -74,8 +74,8 @@ function listingOf(jobId) {
       ui = controlsOf(tab, () => shut.clear(), () => foldAll(tab));
       return ui.all;
     },
-    told(all, found, { wanted }) {
-      ui.draw(all, wanted, shut.size > 0);
+    drawControls: (all, { wanted }) => ui.draw(all, wanted, shut.size > 0),
+    summary(all, found, { wanted }) {
       const fixable = found.reduce((sum, one) => sum + (one.fixable ? 1 : 0), 0);
       const many = found.length === all.length ? plural(all.length, 'finding') : `${found.length.toLocaleString('en')} of ${plural(all.length, 'finding')}`;
       const where = plural(groups.length, wanted.by === 'rule' ? 'rule' : 'file');

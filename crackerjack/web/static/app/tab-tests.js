@@ -57,13 +57,15 @@ function listingOf(job) {
       flaky.addEventListener('click', () => tab.choose({ flaky: tab.wanted.flaky ? '' : '1' }));
       return [...outcomes.buttons, flaky];
     },
-    told(all, found, { wanted }) {
+    drawControls(all, { wanted }) {
       outcomes.draw(counted(all, (test) => test.outcome), wanted.outcome,
         (outcome, count) => `${sign(outcome)} ${count.toLocaleString('en')} ${words(outcome)}`);
       const chance = all.reduce((sum, test) => sum + Number(Boolean(results.flakiness(test))), 0);
       say(flaky, `${chance.toLocaleString('en')} flaky`);
       flaky.hidden = !chance && !wanted.flaky;
       flaky.setAttribute('aria-pressed', String(Boolean(wanted.flaky)));
+    },
+    summary(all, found) {
       const { expected } = results;
       const many = !job.finished && expected > all.length ? `${all.length.toLocaleString('en')} of ${plural(expected, 'test')} so far` : plural(all.length, 'test');
       return !all.length ? '' : found.length === all.length ? many : `${found.length.toLocaleString('en')} shown, of ${many}`;
