@@ -17,21 +17,19 @@ const APART = 9; // of two lines, so that the name of each can be read
 
 /**
  * A line over time, the oldest point on the left.
- * @param {Point[]} points
+ * @param {Point[]} points two or more
  * @param {object} options
  * @param {string} options.title what it shows, in words
  * @param {number} [options.least] where the scale begins; without it, at the lowest value
- * @param {number} [options.most] where the scale ends, unless a value is higher
  * @param {{value: number, name: string}[]} [options.marks] horizontal lines with their names, the most important first
  * @param {number} [options.width] of the drawing, which is 56 high
  * @returns {SVGElement}
  */
-export function line(points, { title, least, most, marks = [], width = 240 }) {
+export function line(points, { title, least, marks = [], width = 240 }) {
   const values = [...points.map((point) => point.value), ...marks.map((mark) => mark.value)];
   const low = least ?? Math.min(...values);
-  const high = Math.max(most ?? -Infinity, ...values, low + 1e-9);
-  const x = (/** @type {number} */ index) =>
-    points.length === 1 ? width / 2 : EDGE + (width - 2 * EDGE - (marks.length ? NAMES : 0)) * index / (points.length - 1);
+  const high = Math.max(...values, low + 1e-9);
+  const x = (/** @type {number} */ index) => EDGE + (width - 2 * EDGE - (marks.length ? NAMES : 0)) * index / (points.length - 1);
   const y = (/** @type {number} */ value) => HEIGHT - EDGE - (HEIGHT - 2 * EDGE) * (value - low) / (high - low);
   const path = points.map((point, index) => `${index ? 'L' : 'M'}${x(index).toFixed(1)} ${y(point.value).toFixed(1)}`);
   return svg('svg', { class: 'chart', viewBox: `0 0 ${width} ${HEIGHT}`, role: 'img', 'aria-label': title },

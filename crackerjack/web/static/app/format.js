@@ -40,12 +40,9 @@ export function plural(count, thing) {
   return `${count.toLocaleString('en')} ${thing}${count === 1 ? '' : 's'}`;
 }
 
-/**
- * @param {number} timestamp seconds since the epoch
- * @param {number} [now] the same
- */
-export function age(timestamp, now = Date.now() / 1000) {
-  const passed = Math.max(0, now - timestamp);
+/** @param {number} timestamp seconds since the epoch */
+export function age(timestamp) {
+  const passed = Math.max(0, Date.now() / 1000 - timestamp);
   if (passed < 60) return 'just now';
   for (const [size, unit] of /** @type {[number, string][]} */ ([[86400, 'd'], [3600, 'h'], [60, 'min']])) {
     if (passed >= size) return `${Math.floor(passed / size)} ${unit} ago`;

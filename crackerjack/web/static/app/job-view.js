@@ -36,8 +36,8 @@ const TABS = {
 export function open(main, place) {
   const jobId = place.parts[1] || '';
   const closing = new AbortController();
-  const head = newHead(jobId, () => problem);
   const problem = h('div', null);
+  const head = newHead(jobId, problem);
   const tabs = h('nav', { class: 'tabs', 'aria-label': 'About this job' });
   const box = h('div', null);
   fill(main, head.element, problem, tabs, box);
@@ -143,7 +143,7 @@ export function open(main, place) {
 /**
  * The head of a job. Its controls stay the same elements: what is focused must not go away under one's hands.
  * @param {string} jobId
- * @param {() => HTMLElement} problem where it is told what went wrong
+ * @param {HTMLElement} problem where it is told what went wrong
  */
 function newHead(jobId, problem) {
   const title = h('h1', null, h('span', { class: 'faint' }, jobId));
@@ -157,7 +157,7 @@ function newHead(jobId, problem) {
         await post(jobPath(jobId, 'cancel'));
       } catch (error) {
         cancel.disabled = false;
-        tellProblem(problem(), error);
+        tellProblem(problem, error);
       }
     },
   }, 'Cancel'));

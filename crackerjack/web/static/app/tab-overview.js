@@ -143,7 +143,7 @@ function cardsOf(job, first) {
   const without = job.allHooks.filter((hook) => WITHOUT_RESULT.includes(hook.status));
   const cards = [];
   if (failed) {
-    cards.push(card(`${plural(failed, 'failing test')}`, job.data.failing_tests.slice(0, SHOWN).map((/** @type {any} */ test) => h('li', null,
+    cards.push(card(plural(failed, 'failing test'), job.data.failing_tests.slice(0, SHOWN).map((/** @type {any} */ test) => h('li', null,
       h('a', { href: link(['job', job.id, 'tests'], { test: test.nodeid }) }, h('span', { class: 'mono' }, withoutDirectory(test.nodeid))),
       test.flaky ? [' ', h('span', { class: 'badge warn', title: 'It has also passed at the same content' }, 'flaky')] : null,
       h('div', { class: 'faint gist' }, gist(test.message || '')))), failed, link(['job', job.id, 'tests']), 'All tests'));

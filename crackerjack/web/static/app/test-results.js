@@ -76,7 +76,7 @@ export class TestResults {
 }
 
 /** @param {{passed: number, failed: number}} test of `/stats` @param {number} runs */
-export function bothWays({ passed, failed }, runs) {
+function bothWays({ passed, failed }, runs) {
   return `Passed ${times(passed)} and failed ${times(failed)} at the same content, in the last ${plural(runs, 'run')} with tests.`;
 }
 

@@ -182,11 +182,11 @@ function chain(rows, job) {
   }
 }
 
-/** The chain in words, first to last; a step whose bars are many is told once. @param {Row[]} rows */
+/** The chain in words, bar by bar, first to last. @param {Row[]} rows */
 export function chainInWords(rows) {
   return rows.flatMap((row) => row.bars.filter((bar) => bar.chained).map((bar) => ({ row, bar })))
     .sort((a, b) => a.bar.from - b.bar.from)
-    .map(({ row, bar }) => ({ label: row.label, href: row.href, text: `${row.label} ${seconds(bar.to - bar.from)}` }));
+    .map(({ row, bar }) => `${row.label} ${seconds(bar.to - bar.from)}`);
 }
 
 /** A row in words. @param {Row} row */

@@ -223,7 +223,7 @@ export class JobTimeline extends HTMLElement {
     if (key === this.tableKey) return; // one that is being read is left alone
     this.tableKey = key;
     const chained = this.now === null ? chainInWords(this.rows) : [];
-    fill(this.words, ...(chained.length > 1 ? [h('b', null, 'Longest chain: '), ...chained.flatMap(({ text }, index) => [
+    fill(this.words, ...(chained.length > 1 ? [h('b', null, 'Longest chain: '), ...chained.flatMap((text, index) => [
       ...(index ? [h('span', { class: 'faint' }, ' → ')] : []), h('span', { class: 'nowrap' }, text)])] : []));
     fill(this.table, h('div', { class: 'scroll', tabindex: 0, role: 'group', 'aria-label': 'Timeline as a table' }, h('table', null,
       h('caption', null, 'Steps and hooks in the order of the run'),
