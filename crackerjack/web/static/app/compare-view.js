@@ -248,8 +248,8 @@ function times(before, now) {
   names.sort((a, b) => duration(b) - duration(a));
   if (!longest) return h('p', { class: 'empty' }, 'No hook took any time in either run.');
   return h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Times, side by side' }, h('table', { class: 'times' },
-    h('thead', null, h('tr', null, 
-      h('th', { scope: 'col' }, 'Hook'), h('th', { scope: 'col', class: 'times-bars' }, h('span', { class: 'sr-only' }, 'Before and now')),
+    h('thead', null, h('tr', null,
+      h('th', { scope: 'col' }, 'Hook'), h('th', { scope: 'col', class: 'times-bars' }, h('span', { class: 'only-read' }, 'Before and now')),
       h('th', { scope: 'col', class: 'number' }, h('span', { class: 'swatch before', 'aria-hidden': 'true' }), 'Before'),
       h('th', { scope: 'col', class: 'number' }, h('span', { class: 'swatch now', 'aria-hidden': 'true' }), 'Now'),
       h('th', { scope: 'col', class: 'number' }, 'Change'))),
