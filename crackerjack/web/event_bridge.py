@@ -128,10 +128,6 @@ class EventBusWebSocketBridge:
         """See :meth:`Feeds.position_of`."""
         return self._feeds.position_of(cursor)
 
-    def look(self) -> None:
-        """Deliver what is new in the log soon; may be called any number of times."""
-        self._watcher.look()
-
     async def drain(self) -> None:
         """Send every client away, to come back with its position: the server is going down."""
         for connection in self._all():

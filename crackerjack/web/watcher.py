@@ -56,20 +56,20 @@ class Watcher:
         self._loop = loop = asyncio.get_running_loop()
 
         def wake(_job_id: JobId, _seq: int) -> None:
-            loop.call_soon_threadsafe(self.look)
+            loop.call_soon_threadsafe(self.look_soon)
 
         self._hub.add_waker(wake)
         if self._pokes is not None:
             loop.add_reader(self._pokes, self._poked)
         try:
-            async with repeated(POLL_SECONDS, self.look):
+            async with repeated(POLL_SECONDS, self.look_soon):
                 yield
         finally:
             self._hub.remove_waker(wake)
             if self._pokes is not None:
                 loop.remove_reader(self._pokes)
 
-    def look(self) -> None:
+    def look_soon(self) -> None:
         """Deliver what is new in the log soon; may be called any number of times."""
         if not self._looking and self._loop is not None:
             self._looking = True
@@ -78,7 +78,7 @@ class Watcher:
     def _poked(self) -> None:
         if self._pokes is not None:
             self._pokes.clear()
-        self.look()
+        self.look_soon()
 
     def _look(self) -> None:
         # By way of the loop, all that is committed in one of its turns is one read, and one write
@@ -86,7 +86,7 @@ class Watcher:
         self._looking = False
         try:
             if self._feeds.look():
-                self.look()
+                self.look_soon()
         except StoreUnavailable as error:  # the poll comes back to it
             self._cannot_see(error)
         else:
@@ -105,7 +105,7 @@ class Watcher:
 async def ending_lost_jobs(jobs: JobManager) -> AsyncIterator[None]:
     """End the jobs whose process is gone while the block runs: who follows one must hear of it."""
 
-    async def look() -> None:
+    async def end_them() -> None:
         while True:
             try:
                 await asyncio.to_thread(jobs.end_lost_jobs)
@@ -113,7 +113,7 @@ async def ending_lost_jobs(jobs: JobManager) -> AsyncIterator[None]:
                 _LOGGER.warning("lost jobs cannot be ended: %s", error)
             await asyncio.sleep(_LOOK_FOR_LOST)
 
-    async with _while_running(look()):
+    async with _while_running(end_them()):
         yield
 
 
