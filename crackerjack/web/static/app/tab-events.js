@@ -2,13 +2,12 @@
 
 import { BEHIND, get, isPatient, jobPath } from './api.js';
 import { fill, h, onceAFrame, say } from './dom.js';
+import { EventPages } from './event-pages.js';
 import { plural, visible } from './format.js';
 import { refine } from './router.js';
 import { tellProblem } from './tell.js';
 import { VirtualList } from './virtual-list.js';
 
-const PAGE = 250; // events that are asked for at once
-const PAGES = 16; // that are kept: with the longest events, 64 MB
 const SCANNED = 1000; // events that are asked for at once when all are looked through
 const ROW_HEIGHT = 26; // CSS pixels
 const SUMMARY = 300; // characters
@@ -43,7 +42,7 @@ export function open(box, { job, place, signal }) {
       job.finished ? null : h('label', null, following, 'Follow'), count),
     problem, nothing, list, detail);
 
-  const pages = new Pages(job.id, signal, () => draw());
+  const pages = new EventPages(job.id, signal, () => draw());
   /** The `seq` of each row. @type {number[]} */
   let rows = [];
   let selected = wantedSeq(place, job.seq);
@@ -52,7 +51,7 @@ export function open(box, { job, place, signal }) {
 
   /** @param {number} seq */
   function drawRow(seq) {
-    const event = pages.event(seq, (error) => tellProblem(problem, error));
+    const event = pages.hereOrAsked(seq, (error) => tellProblem(problem, error));
     const row = h('div', {
       class: `event-row${seq === selected ? ' hit' : ''}`, onclick: () => select(seq === selected ? 0 : seq),
     }, h('span', { class: 'number faint' }, String(seq)));
@@ -205,73 +204,4 @@ function summary(event) {
   const parts = Object.entries(event.data).filter(([key]) => key !== 'timestamp' && key !== 'step_id')
     .map(([key, value]) => `${key}=${typeof value === 'string' ? value.slice(0, SUMMARY) : JSON.stringify(value)?.slice(0, SUMMARY)}`);
   return visible(parts.join(' ').slice(0, SUMMARY).replace(/\s+/g, ' '));
-}
-
-/** The pages of the log that were looked at last. */
-class Pages {
-  /** @param {string} jobId @param {AbortSignal} signal @param {() => void} onCome whoever asked for it */
-  constructor(jobId, signal, onCome) {
-    this.onCome = onCome;
-    this.jobId = jobId;
-    this.signal = signal;
-    /** @type {Map<number, Map<number, any>>} */
-    this.kept = new Map();
-    /** @type {Map<number, Promise<void>>} */
-    this.asked = new Map();
-  }
-
-  /**
-   * The event, if it is here; else it is asked for.
-   * @param {number} seq
-   * @param {(error: unknown) => void} onError
-   */
-  event(seq, onError) {
-    const number = Math.floor((seq - 1) / PAGE);
-    const event = this.kept.get(number)?.get(seq);
-    if (!event && !this.asked.has(number)) {
-      this.ask(number, seq).catch((error) => {
-        if (!this.signal.aborted) onError(error);
-      });
-    }
-    return event;
-  }
-
-  /** @param {number} seq */
-  async read(seq) {
-    const number = Math.floor((seq - 1) / PAGE);
-    if (!this.kept.get(number)?.has(seq)) await (this.asked.get(number) || this.ask(number, seq));
-    return this.kept.get(number)?.get(seq);
-  }
-
-  /** An event that comes now. @param {any} event */
-  take(event) {
-    const number = Math.floor((event.seq - 1) / PAGE);
-    this.page(number).set(event.seq, event);
-  }
-
-  /** @param {number} number @returns {Map<number, any>} */
-  page(number) {
-    const page = this.kept.get(number) || new Map();
-    this.kept.delete(number);
-    this.kept.set(number, page); // the one that was used last
-    if (this.kept.size > PAGES) this.kept.delete(/** @type {number} */ (this.kept.keys().next().value));
-    return page;
-  }
-
-  /** @param {number} number @param {number} seq */
-  ask(number, seq) {
-    const query = new URLSearchParams({ since: String(number * PAGE), limit: String(PAGE) });
-    const asked = get(`${jobPath(this.jobId, 'events')}?${query}`, this.signal).then((answer) => {
-      const page = this.page(number);
-      for (const event of answer.events) page.set(event.seq, event);
-      this.asked.delete(number);
-      this.onCome();
-      if (!page.has(seq)) throw new Error(`there is no event ${seq}`);
-    }, (error) => {
-      setTimeout(() => this.asked.delete(number), 2000); // not at once again
-      throw error;
-    });
-    this.asked.set(number, asked);
-    return asked;
-  }
 }
