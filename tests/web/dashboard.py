@@ -20,6 +20,9 @@ _MODULES: Final = (
     Path(os.environ.get("NODE_PATH") or ROOT / "build" / "node" / "node_modules"),
     ROOT / "build" / "node" / "node_modules",
 )
+SEQ: Final = "Number(document.querySelector('[data-count=seq]').textContent)"
+"""The last event that the page of a job has."""
+LIVE: Final = "document.querySelector('#connection').textContent === '\N{BLACK CIRCLE} live'"
 _CHECK: Final = 50
 """Milliseconds between two looks at a condition in the page, beside the frames: hidden tabs have none."""
 

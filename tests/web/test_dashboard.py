@@ -18,11 +18,20 @@ from crackerjack.events.payload import EventType, HookOutput, HookStarted
 from crackerjack.jobs.snapshot import JobSnapshot
 from crackerjack.types import JobId
 from tests.web.browser import chromium
-from tests.web.dashboard import ROOT, node_module, press, run, shop, typescript, until, visit
+from tests.web.dashboard import (
+    LIVE,
+    ROOT,
+    SEQ,
+    node_module,
+    press,
+    run,
+    shop,
+    typescript,
+    until,
+    visit,
+)
 from tests.web.runs import run_of_two_tests
 from tests.web.serving import SECONDS, STEP, Served, Writer, free_port, serving
-
-SEQ: Final = "Number(document.querySelector('[data-count=seq]').textContent)"
 
 
 @pytest.fixture
@@ -136,20 +145,14 @@ def test_a_server_that_is_killed_and_comes_back(writer: Writer, tmp_path: Path) 
     with chromium(tmp_path) as tab:
         with serving(port=port) as server:
             tab.open(f"{server.http}/#/job/{job_id}/events")
-            until(
-                tab,
-                f"{SEQ} === 3 && document.querySelector('#connection').textContent === '● live'",
-            )
+            until(tab, f"{SEQ} === 3 && {LIVE}")
             server.stop(signal.SIGKILL)
         until(
             tab, "document.querySelector('#connection.lost').textContent.includes('coming back in')"
         )
         writer.publish(job_id, 400)
         with serving(port=port):
-            until(
-                tab,
-                f"{SEQ} === 403 && document.querySelector('#connection').textContent === '● live'",
-            )
+            until(tab, f"{SEQ} === 403 && {LIVE}")
             until(tab, "document.body.innerText.includes('403 events')")
             writer.end(job_id)
             until(tab, "document.querySelector('.badge.good')")
@@ -189,10 +192,7 @@ def test_many_tabs_share_one_connection(server: Served, writer: Writer, tmp_path
         for one in tabs:
             one.open(f"{server.http}/#/job/{job_id}")
         for one in tabs:
-            until(
-                one,
-                f"{SEQ} === 5 && document.querySelector('#connection').textContent === '● live'",
-            )
+            until(one, f"{SEQ} === 5 && {LIVE}")
         found = re.search(
             r'connections\{stream="job",transport="websocket"\} (\d+)', client.get("/metrics").text
         )
@@ -332,7 +332,7 @@ def test_a_server_with_a_token(writer: Writer, tmp_path: Path) -> None:
         tab.evaluate("void (window.asked = 1)")
         tab.evaluate("void setTimeout(() => document.querySelector('main form').requestSubmit())")
         tab.wait_for(lambda: not tab.evaluate("window.asked"))  # the page is loaded anew
-        until(tab, f"{SEQ} === 3 && document.querySelector('#connection').textContent === '● live'")
+        until(tab, f"{SEQ} === 3 && {LIVE}")
 
 
 def test_a_server_that_comes_back_with_another_token(writer: Writer, tmp_path: Path) -> None:
@@ -341,10 +341,7 @@ def test_a_server_that_comes_back_with_another_token(writer: Writer, tmp_path: P
     with chromium(tmp_path) as tab:
         with serving(port=port, CRACKERJACK_TOKEN="old") as server:
             tab.open(f"{server.http}/?token=old#/job/job123")
-            until(
-                tab,
-                f"{SEQ} === 3 && document.querySelector('#connection').textContent === '● live'",
-            )
+            until(tab, f"{SEQ} === 3 && {LIVE}")
             assert "token" not in tab.evaluate("location.href")
         with serving(port=port, CRACKERJACK_TOKEN="new"):
             until(tab, "document.querySelector('[name=token]')")

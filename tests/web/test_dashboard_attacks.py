@@ -15,10 +15,9 @@ import pytest
 from crackerjack.events.payload import EventType
 from tests.sample_run import JOB, TESTS, SampleRun
 from tests.web.browser import Tab, chromium
-from tests.web.dashboard import until, visit
+from tests.web.dashboard import LIVE, until, visit
 from tests.web.serving import SECONDS, Served, Writer, free_port, serving
 
-LIVE: Final = "document.querySelector('#connection').textContent === '● live'"
 MAIN: Final = "document.querySelector('main').innerText"
 
 

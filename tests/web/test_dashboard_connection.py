@@ -11,12 +11,10 @@ import pytest
 
 from crackerjack.types import JobId
 from tests.web.browser import chromium
-from tests.web.dashboard import until
+from tests.web.dashboard import LIVE, SEQ, until
 from tests.web.serving import Served, Writer
 from tests.web.waiting import wait_for
 
-SEQ: Final = "Number(document.querySelector('[data-count=seq]').textContent)"
-LIVE: Final = "document.querySelector('#connection').textContent === '\N{BLACK CIRCLE} live'"
 LOST: Final = "document.querySelector('#connection.lost')"
 AN_HOUR_LATER: Final = "Date.now = ((now) => () => now() + 3_600_000)(Date.now); 0"
 

@@ -16,6 +16,7 @@ from crackerjack.events.payload import EventType, HookEnded, SessionInitializing
 from crackerjack.types import HookStatus
 from tests.sample_run import FAST
 from tests.web.browser import Tab, chromium
+from tests.web.dashboard import LIVE
 from tests.web.runs import TIDY, UNTIDY, run, run_of_two_tests
 from tests.web.serving import SECONDS, Served, Writer, serving
 
@@ -67,8 +68,8 @@ class Page:
         found: list[str] = self.tab.evaluate(f"{every}.map((one) => one.innerText)")
         return found
 
-    def press(self, label: str) -> None:
-        """Press the button that says this, once there is one."""
+    def click_button(self, label: str) -> None:
+        """Click the button that says this, once there is one."""
         buttons = "[...document.querySelectorAll('button')]"
         self.until(
             f"{buttons}.filter((one) => one.textContent === {json.dumps(label)})"
@@ -103,13 +104,13 @@ class TestChanges:
                 ["2", "", "\N{MINUS SIGN}", "VALUE = 1···"],
                 ["", "1", "+", "VALUE = 1"],
             ]
-            page.press("Undo these changes")
+            page.click_button("Undo these changes")
             assert "Put back 1 file" in page.text_of("dialog[open]")
-            page.press("Leave them")
+            page.click_button("Leave them")
             page.until("!document.querySelector('dialog')")
             assert (project / "module.py").read_text() == TIDY
-            page.press("Undo these changes")
-            page.press("Put back 1 file")
+            page.click_button("Undo these changes")
+            page.click_button("Put back 1 file")
             assert "✓ put back" in page.text_of(".undone li")
             page.until(
                 "document.querySelector('.change .badge')?.textContent === 'as before the job'"
@@ -151,14 +152,14 @@ class TestStart:
         (project / "test_module.py").write_text("def test_one():\n    assert 1 == 2\n")
         with dashboard(tmp_path) as page:
             page.open("/")
-            page.press("Run the checks")
+            page.click_button("Run the checks")
             page.until("document.querySelector('dialog[open]')")
             page.tab.evaluate(
                 f"document.querySelector('dialog [name=project]').value = {json.dumps(str(project))};"
                 "document.querySelector('dialog [name=tests]').click();"
                 "document.querySelector('dialog [name=check]').click()"
             )
-            page.press("Run")
+            page.click_button("Run")
             assert page.text_of(".badge.bad") == "✗ failed"
             assert page.text_of("[data-count=tests]") == "1"
             assert page.texts(".facts span")[0] == "✗ failed"
@@ -214,7 +215,7 @@ class TestComparison:
         with dashboard(tmp_path) as page:
             page.open("/compare/going")
             assert "running" in page.text_of(".compare-runs .badge")
-            page.until("document.querySelector('#connection').textContent === '\u25cf live'")
+            page.until(LIVE)
             writer.end(going)
             page.until(
                 "document.querySelector('.compare-runs .badge').innerText.includes('completed')"
@@ -269,7 +270,7 @@ class TestHistory:
         with dashboard(tmp_path) as page:
             page.open("/history")
             assert "Tests" in page.text_of("#tests-title")
-            page.until("document.querySelector('#connection').textContent === '\u25cf live'")
+            page.until(LIVE)
             page.tab.evaluate("document.querySelector('.strip a').focus()")
             run_of_two_tests(writer, "job1", "failed", 81.0, content="a")
             page.until("document.querySelectorAll('.strip')[0]?.children.length === 2")
