@@ -74,6 +74,19 @@ class WorkflowTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     timeout: Seconds | None = None
 
 
+class BundleTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[tool.crackerjack.bundle]``: what of the project may travel to a worker."""
+
+    max_files: Annotated[int, msgspec.Meta(ge=1, le=1_000_000)] = 50_000
+    max_mb: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 512
+    """MiB of all files together."""
+    max_file_mb: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 64
+    """MiB of a single file."""
+    include: tuple[str, ...] = ()
+    """Files and directories, relative to the project, that travel although git ignores them or they
+    look like secrets."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The keys of ``[tool.crackerjack]`` with their defaults."""
 
@@ -97,6 +110,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     """Further arguments for pytest."""
     keep_jobs: Annotated[int, msgspec.Meta(ge=1)] = 500
     """How many ended jobs of a project the store keeps."""
+    bundle: BundleTable = BundleTable()
     hooks: Mapping[str, HookTable] = {}
     workflows: Mapping[str, WorkflowTable] = {}
 
@@ -269,6 +283,7 @@ def _convert(table: Mapping[str, Any], text: str) -> Settings:
 
 
 _ENTRIES: Final[dict[str, type[msgspec.Struct]]] = {"hooks": HookTable, "workflows": WorkflowTable}
+_TABLES: Final[dict[str, type[msgspec.Struct]]] = {**_ENTRIES, "bundle": BundleTable}
 _CHOICES: Final = {"strategy": get_args(StrategyName), "scope": get_args(ScopeName)}
 _TYPES: Final = {
     "object": "a table",
@@ -331,7 +346,7 @@ def _did_you_mean(keys: list[str], name: str) -> str:
 
     owner: type[msgspec.Struct] = Settings
     if keys:
-        owner = StepTable if "steps" in keys else _ENTRIES[keys[0]]
+        owner = StepTable if "steps" in keys else _TABLES[keys[0]]
     known = owner.__struct_fields__
     close = difflib.get_close_matches(name, known, n=1)
     return f"did you mean {close[0]!r}?" if close else f"known keys: {', '.join(known)}"

@@ -16,10 +16,18 @@
     │   ├── FutureCursor
     │   ├── StoreUnavailable
     │   └── StoreTooNew
-    └── ServerError
-        ├── ServerUnreachable
-        ├── ServerRefused
-        └── StreamBroken
+    ├── ServerError
+    │   ├── ServerUnreachable
+    │   ├── ServerRefused
+    │   └── StreamBroken
+    ├── BundleError
+    │   ├── ObjectMissing
+    │   ├── ObjectDamaged
+    │   ├── BundleTooLarge
+    │   ├── BundleBroken
+    │   ├── PatchBroken
+    │   └── ProjectUnsettled
+    └── EnvironmentFailed
 
 Each carries its data as attributes; ``str(error)`` is the sentence for a person, with what to do
 next. The command line prints it and exits with 2; nothing else needs a traceback.
@@ -224,4 +232,118 @@ class StreamBroken(ServerError):
         return (
             f"after event {self.seq} of job {self.job_id} came {self.found}: events are missing; "
             f"please report it. `crackerjack events {self.job_id} --since {self.seq}` reads on"
+        )
+
+
+class BundleError(CrackerjackError):
+    """A project, or what a run changed in it, cannot travel to another machine."""
+
+
+class ObjectMissing(BundleError):
+    """The object store does not hold what was asked for."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(name)
+        self.name = name
+
+    def __str__(self) -> str:
+        return (
+            f"the object store has no object {self.name[:80]}: it was never sent or has been dropped; "
+            "submit the job again"
+        )
+
+
+class ObjectDamaged(BundleError):
+    """What an object store answered is not what the name stands for."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(name, problem)
+        self.name = name
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return (
+            f"the object {self.name[:80]} is damaged in its store ({self.problem}): "
+            "submit the job again"
+        )
+
+
+class BundleTooLarge(BundleError):
+    """A project goes beyond a bound of what may travel."""
+
+    def __init__(self, what: str, where: str, setting: str) -> None:
+        super().__init__(what, where, setting)
+        self.what = what
+        """What is too much, and how much it may be."""
+        self.where = where
+        """A path of the project."""
+        self.setting = setting
+        """The key of ``[tool.crackerjack.bundle]`` that sets the bound; empty where none does."""
+
+    def __str__(self) -> str:
+        raised = f", or raise {self.setting} in [tool.crackerjack.bundle]" if self.setting else ""
+        return (
+            f"the project cannot be sent: {self.what} ({self.where}). "
+            f"Add what need not travel to .gitignore{raised}"
+        )
+
+
+class BundleBroken(BundleError):
+    """A bundle that no crackerjack has made, or that goes beyond the bounds of who unpacks it."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(name, problem)
+        self.name = name
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return (
+            f"the bundle {self.name[:80]} was refused: {self.problem}. Nothing of it was kept; "
+            "submit the job again, with the version of crackerjack that the worker has"
+        )
+
+
+class PatchBroken(BundleError):
+    """What came back as the changes of a run cannot be read, or goes beyond its bounds."""
+
+    def __init__(self, problem: str) -> None:
+        super().__init__(problem)
+        self.problem = problem
+
+    def __str__(self) -> str:
+        return (
+            f"the changes that the worker sent back were refused: {self.problem}. No file was "
+            "changed; run it here to have the fixes"
+        )
+
+
+class ProjectUnsettled(BundleError):
+    """Somebody writes to the project all the time while it is read."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__(path)
+        self.path = path
+
+    def __str__(self) -> str:
+        return (
+            f"{self.path} changed each time that it was read to be sent: "
+            "try again when nothing writes to the project"
+        )
+
+
+class EnvironmentFailed(CrackerjackError):
+    """The environment of a project could not be made."""
+
+    def __init__(self, what: str, reason: str, output: str = "") -> None:
+        super().__init__(what, reason, output)
+        self.what = what
+        """The files that it was to be made from, or the command."""
+        self.reason = reason
+        self.output = output
+        """The last lines that the tool said; empty when it said nothing."""
+
+    def __str__(self) -> str:
+        said = f":\n{self.output}" if self.output else ""
+        return (
+            f"the environment of the project cannot be made from {self.what}: {self.reason}{said}"
         )

@@ -27,7 +27,7 @@ LEVELS: Final = (
     {"workflow"},
     {"jobs"},
     {"reports", "client"},
-    {"terminal", "web"},
+    {"terminal", "web", "fleet"},
     {"mcp"},
     {"container"},
     {"server_container"},

@@ -52,6 +52,17 @@ def test_ci_switched_off_is_off(tmp_path: Path, ci: str) -> None:
                 "(did you mean 'timeout'?)"
             ),
         ),
+        (
+            "[tool.crackerjack.bundle]\nmax_mbs = 3",
+            (
+                "pyproject.toml:2: tool.crackerjack.bundle.max_mbs: unknown key 'max_mbs' "
+                "(did you mean 'max_mb'?)"
+            ),
+        ),
+        (
+            "[tool.crackerjack.bundle]\nmax_mb = 0",
+            "pyproject.toml:2: tool.crackerjack.bundle.max_mb",
+        ),
         ("[tool]\ncrackerjack = 3", "pyproject.toml: tool.crackerjack: expected a table"),
         (
             '[tool.crackerjack.hooks.mine]\ncommand = ["x", "a\\u0000"]',

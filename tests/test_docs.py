@@ -15,7 +15,14 @@ import msgspec
 import pytest
 
 from crackerjack.cli.parser import whole_parser
-from crackerjack.config import HookTable, Settings, StepTable, WorkflowTable, load_config
+from crackerjack.config import (
+    BundleTable,
+    HookTable,
+    Settings,
+    StepTable,
+    WorkflowTable,
+    load_config,
+)
 from crackerjack.events.payload import PAYLOADS
 from crackerjack.hooks.builtin import CHECKS, FIXABLE
 from crackerjack.hooks.catalog import CATALOG
@@ -149,8 +156,8 @@ def test_every_command_and_option_is_documented() -> None:
 def test_every_setting_is_documented() -> None:
     text = (ROOT / "docs" / "configuration.md").read_text()
     documented = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
-    for table in (Settings, HookTable, StepTable, WorkflowTable):
-        assert set(table.__struct_fields__) - {"hooks", "workflows"} <= documented
+    for table in (Settings, BundleTable, HookTable, StepTable, WorkflowTable):
+        assert set(table.__struct_fields__) - {"bundle", "hooks", "workflows"} <= documented
 
 
 def test_every_event_is_documented_with_its_data() -> None:

@@ -76,6 +76,10 @@ class FileSet(msgspec.Struct, frozen=True):
     """Whether git listed them."""
     note: str = ""
     """What the user should know of how they were found; empty when git listed them."""
+    untracked: frozenset[str] = frozenset()
+    """The paths that git lists without tracking them."""
+    others: tuple[str, ...] = ()
+    """What stands where a file of the project might and is none: links, submodules, what is gone."""
 
     @property
     def paths(self) -> tuple[str, ...]:
@@ -129,14 +133,20 @@ def discover(
         raise UsageError(f"{root} is not a directory: name the project's directory with --project")
     excluded = PathPatterns(exclude)
     unread: list[str] = []
+    others: list[str] = []
     if changed_only or changed_since is not None:
         names = git.changed_files(root, changed_since)
-        return _file_set(root, _seen(root, names, excluded, unread), unread)
+        return _file_set(root, _seen(root, names, excluded, unread, others), unread)
     try:
-        return _file_set(root, _seen(root, git.listed_files(root), excluded, unread), unread)
+        names = git.listed_files(root)
     except git.GitUnavailable as why:
         note = f"{why}: looked at all files but those in hidden, build and environment directories"
-        return _file_set(root, walk(root, exclude, unread), unread, without_git=note)
+        walked = walk(root, exclude, unread, others=others)
+        found = _file_set(root, walked, unread, without_git=note)
+    else:
+        found = _file_set(root, _seen(root, names, excluded, unread, others), unread)
+        found = msgspec.structs.replace(found, untracked=frozenset(names[1]))
+    return msgspec.structs.replace(found, others=tuple(sorted(set(others))))
 
 
 def is_within(path: str, paths: Collection[str]) -> bool:
@@ -162,24 +172,19 @@ def walk(
     exclude: Sequence[str] = (),
     unread: list[str] | None = None,
     known: Mapping[str, SourceFile] = {},
+    others: list[str] | None = None,
 ) -> Iterator[SourceFile]:
     """Yield the regular files below `root`, not following symbolic links.
 
     Left out are hidden directories, virtual environments, caches and what a build leaves. A directory
-    that cannot be read is taken as empty, and added to `unread`. A file of `known`, by its path, was
+    that cannot be read is taken as empty, and added to `unread`; a link is added to `others`. A file of `known`, by its path, was
     looked at in this run already: it is yielded as it was seen then.
     """
     excluded = PathPatterns(exclude)
     pending = [""]
     while pending:
         directory = pending.pop()
-        try:
-            with os.scandir(os.path.join(root, directory)) as found:
-                entries = list(found)
-        except OSError:
-            if unread is not None:
-                unread.append(directory)
-            continue
+        entries = _entries(root, directory, unread)
         names = {entry.name for entry in entries}
         if directory and _is_generated(directory, names):
             continue
@@ -194,6 +199,18 @@ def walk(
                 file := known.get(path) or look_at(root, path)
             ):
                 yield file
+            elif others is not None and entry.is_symlink():
+                others.append(path)
+
+
+def _entries(root: str, directory: str, unread: list[str] | None) -> list[os.DirEntry[str]]:
+    try:
+        with os.scandir(os.path.join(root, directory)) as found:
+            return list(found)
+    except OSError:
+        if unread is not None:
+            unread.append(directory)
+        return []
 
 
 def as_argument(path: str) -> str:
@@ -218,7 +235,11 @@ def _file_set(
 
 
 def _seen(
-    root: str, listings: Iterable[Sequence[str]], excluded: PathPatterns, unread: list[str]
+    root: str,
+    listings: Iterable[Sequence[str]],
+    excluded: PathPatterns,
+    unread: list[str],
+    others: list[str],
 ) -> Iterable[SourceFile]:
     """Return those of git's names, tracked and then untracked, that are regular files now."""
     found: dict[str, SourceFile] = {}
@@ -232,6 +253,7 @@ def _seen(
             if file is not None:
                 found[path] = file
             else:
+                others.append(path)
                 directories.not_seen_into(directory)
     return found.values()
 
