@@ -33,14 +33,19 @@ from crackerjack.fleet.canonical import (
 from crackerjack.fleet.objects import LARGEST_OBJECT, ObjectStore, object_name, verified
 from crackerjack.fleet.packing import Known, Moved, PackMemory, buckets, build
 from crackerjack.fleet.repository import make_repository
-from crackerjack.fleet.travelling import MIB, LeftOut, Traveller, Travellers, find_travellers
+from crackerjack.fleet.travelling import (
+    DEFAULT_LIMITS,
+    MIB,
+    LeftOut,
+    Traveller,
+    Travellers,
+    find_travellers,
+)
 from crackerjack.fleet.tree import InTheWay, NewTree
 from crackerjack.hooks.cache import ResultCache
 from crackerjack.hooks.diagnostic import printable_path
 from crackerjack.hooks.files import discover
 from crackerjack.hooks.git import deleted_files
-
-DEFAULT_LIMITS: Final = BundleTable()
 
 _ATTEMPTS: Final = 5
 """Looks at a project that somebody writes to, until it is refused."""

@@ -58,16 +58,24 @@ def content_of(name: str, stored: bytes, *, largest: int = LARGEST_OBJECT) -> by
 
     Raises :exc:`ObjectDamaged` unless it is what `name` stands for.
     """
+    try:
+        return verified(name, inflated(stored, largest))
+    except ValueError as error:
+        raise ObjectDamaged(name, str(error)) from None
+
+
+def inflated(stored: bytes, largest: int) -> bytes:
+    """Return what was compressed, at most `largest` bytes; else :exc:`ValueError` says why not."""
     reader = zlib.decompressobj()
     try:
         content = reader.decompress(stored, largest + 1)
     except zlib.error as error:
-        raise ObjectDamaged(name, str(error)) from None
+        raise ValueError(str(error)) from None
     if len(content) > largest:
-        raise ObjectDamaged(name, f"it has more than {largest} bytes")
+        raise ValueError(f"it has more than {largest} bytes")
     if not reader.eof or reader.unused_data:
-        raise ObjectDamaged(name, "its end is missing, or something follows it")
-    return verified(name, content)
+        raise ValueError("its end is missing, or something follows it")
+    return content
 
 
 def verified(name: str, content: bytes) -> bytes:

@@ -18,6 +18,8 @@ from crackerjack.hooks.diagnostic import printable_path
 from crackerjack.hooks.files import FileSet, SourceFile, discover, is_within, look_at, walk
 
 MIB: Final = 1024 * 1024
+DEFAULT_LIMITS: Final = BundleTable()
+"""Of who has not configured any."""
 _INCLUDE: Final = "to send it, name it in include of [tool.crackerjack.bundle]"
 
 
@@ -65,6 +67,18 @@ def find_travellers(root: str, limits: BundleTable) -> Travellers:
     exclusion, and those that ``include`` names. Raises :exc:`BundleTooLarge` for more than `limits`
     allows, and :exc:`UsageError` for a name in ``include`` that is none of the project.
     """
+    travellers = _look(root, limits)
+    _check(travellers.found, limits)
+    return travellers
+
+
+def travelling_paths(root: str, limits: BundleTable) -> frozenset[str]:
+    """Return the regular files of a project that travel, however many there are."""
+    found = _look(root, limits).found
+    return frozenset(one.file.path for one in found if not one.flags & LINK)
+
+
+def _look(root: str, limits: BundleTable) -> Travellers:
     files = discover(root)
     left_out: list[LeftOut] = []
     found = {
@@ -79,7 +93,6 @@ def find_travellers(root: str, limits: BundleTable) -> Travellers:
     for file in _included(root, limits.include):
         found.setdefault(file.path, Traveller(file, _flags(file), trusted=True))
     kept = tuple(_admitted(found.values(), left_out))
-    _check(kept, limits)
     return Travellers(kept, tuple(left_out), files.has_git, files.note)
 
 
