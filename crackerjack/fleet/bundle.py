@@ -97,7 +97,7 @@ def pack(
 
     Raises :exc:`BundleTooLarge` beyond the `limits`, :exc:`ProjectUnsettled` when files change while
     they are read, several times over, :exc:`UsageError` for no directory, no such revision, or an
-    ``include`` that names nothing, and what the store raises.
+    ``include`` that is no path inside of the project, and what the store raises.
     """
     moved = ""
     for _ in range(_ATTEMPTS):

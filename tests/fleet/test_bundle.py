@@ -17,6 +17,8 @@ from crackerjack.errors import BundleTooLarge, ObjectMissing, ProjectUnsettled, 
 from crackerjack.fleet.bundle import Bundle, pack, unpack
 from crackerjack.fleet.canonical import CHUNK, LARGEST_PACK
 from crackerjack.fleet.objects import DirectoryObjects, object_name
+from crackerjack.fleet.packing import Moved, build
+from crackerjack.fleet.travelling import find_travellers
 from crackerjack.hooks.cache import CacheFile, ResultCache
 from crackerjack.hooks.files import discover
 from crackerjack.hooks.git import changed_files, deleted_files, listed_files
@@ -202,6 +204,14 @@ def test_files_that_did_not_change_are_not_read(
     assert second == msgspec.structs.replace(first, sent=0, sent_size=0)
     assert left_out(second).keys() == {"key.txt"}
     assert not [path for path in opened if path.startswith(str(here))]
+    # What was written within the last tick of the clock may be written again without showing it.
+    os.utime(here / "a.py", (time.time() + 3600,) * 2)
+    for _ in range(2):
+        opened.clear()
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(os, "open", recording)
+            assert pack(str(here), store, cache=cache).name == first.name
+        assert str(here / "a.py") in opened
 
 
 def test_large_files_go_in_chunks(store: ObjectsInMemory, tmp_path: Path) -> None:
@@ -352,6 +362,22 @@ def test_a_file_that_changes_while_it_is_read(tmp_path: Path) -> None:
     store = Restless(busy, times=3)
     unpack(pack(str(here), store).name, store, str(tmp_path / "there"))
     assert (tmp_path / "there/busy.log").read_bytes() == busy.read_bytes()
+
+
+def test_a_file_that_is_rewritten_while_it_is_read(tmp_path: Path) -> None:
+    here = make_tree(tmp_path / "here")
+    here.mkdir()
+    (here / "large").write_bytes(b"a" * (CHUNK + 1))
+    age(here, ["large"])
+    found = find_travellers(str(here), BundleTable()).found
+
+    def on_chunk(_: bytes, content: bytes) -> None:
+        if len(content) == 1:  # the last one
+            with open(here / "large", "r+b") as file:
+                file.write(b"b")
+
+    with pytest.raises(Moved, match="large"):
+        build(str(here), found, on_chunk)
 
 
 def test_a_directory_that_holds_something_is_left_alone(

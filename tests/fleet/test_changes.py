@@ -196,6 +196,21 @@ def test_a_file_with_other_names_is_kept(here: Path, state: str) -> None:
     undo.close()
 
 
+def test_what_could_not_be_removed_is_not_to_be_undone(here: Path, state: str) -> None:
+    def refuse(path: str) -> None:
+        raise PermissionError(13, "Permission denied", path)
+
+    with pytest.MonkeyPatch.context() as patch:  # root may remove anything
+        patch.setattr("crackerjack.fleet.changes.os.unlink", refuse)
+        removal = of(rewriting(b"a.py", after=None))
+        applied = apply_changes(str(here), removal, job_id="job", state_dir=state)
+    assert fates(applied) == {"a.py": "refused"}
+    assert applied[0].reason == "it cannot be removed: Permission denied"
+    undo = UndoStore(state)
+    assert undo.changes("job") == ()
+    undo.close()
+
+
 def test_it_waits_for_the_project(here: Path, state: str) -> None:
     waiting, holders = threading.Event(), []
 

@@ -26,6 +26,7 @@ from crackerjack.fleet.canonical import (
     Pack,
 )
 from crackerjack.fleet.objects import LARGEST_OBJECT
+from crackerjack.hooks.git import listed_files
 from tests.fleet.keeping import ObjectsInMemory, bundle_of, plain
 
 
@@ -186,23 +187,27 @@ def test_git_obeys_nothing_that_is_sent(
     store: ObjectsInMemory, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A filter that the worker's user has set must not run on what strangers send."""
+    home = tmp_path / "home"
+    home.mkdir()
     ran = tmp_path / "ran"
-    (tmp_path / "config").write_text(
-        f'[filter "x"]\n\tclean = touch {ran}; cat\n\trequired = true\n[core]\n\texcludesFile = {tmp_path}/ex\n'
+    (home / ".gitconfig").write_text(
+        f'[filter "x"]\n\tclean = touch {ran}; cat\n\trequired = true\n'
+        f"[core]\n\texcludesFile = {home}/excludes\n"
     )
-    (tmp_path / "ex").write_text("*.txt\n")
-    monkeypatch.setenv("GIT_CONFIG_GLOBAL", str(tmp_path / "config"))
+    (home / "excludes").write_text("*.txt\n")
+    monkeypatch.setenv("HOME", str(home))
     monkeypatch.setenv("GIT_DIR", str(tmp_path / "elsewhere"))
-    entries = [
-        plain(b".gitattributes", b"* filter=x\n"),
-        plain(b"a.txt", b"a"),
-        plain(b"*", b"all"),
+    tracked = [
+        plain(b".gitattributes", b"* filter=x\n", TRACKED),
+        plain(b"*", b"all", TRACKED),
+        plain(b"a.txt", b"a", TRACKED),
     ]
-    tracked = [msgspec.structs.replace(entry, flags=TRACKED) for entry in entries]
-    name = bundle_of(store, tracked, [plain(b"-x", b"untracked")], git=True)
-    assert unpack(name, store, str(tmp_path / "there")).note == ""
+    name = bundle_of(store, tracked, [plain(b"-x.txt", b"untracked")], git=True)
+    there = str(tmp_path / "there")
+    assert unpack(name, store, there).note == ""
     assert not ran.exists()
     assert not (tmp_path / "elsewhere").exists()
+    assert listed_files(there) == (["*", ".gitattributes", "a.txt"], ["-x.txt"])
 
 
 NAMES = st.sampled_from([b"a", b"b", b"..", b".", b"", b".git", b"c\xff", b"a" * 256, b"\0"])

@@ -24,6 +24,7 @@ def test_tracked_and_untracked_files_but_not_ignored_ones(tmp_path: Path) -> Non
     assert found.paths == (".gitignore", "a.py", "new.py", "pkg/b.py")
     assert found.has_git
     assert found.note == ""
+    assert found.untracked == {"new.py"}
 
 
 def test_untracked_files_that_tools_have_put_there_are_left_out(tmp_path: Path) -> None:
@@ -150,7 +151,9 @@ def test_no_symbolic_link_is_followed(tmp_path: Path, repository: bool) -> None:
     (root / "outer").symlink_to(outside)
     if repository:
         commit(root)
-    assert discover(str(root)).paths == ("real/a.py",)
+    found = discover(str(root))
+    assert found.paths == ("real/a.py",)
+    assert found.others == ("broken.py", "loop", "out.py", "outer", "real/up", "same.py")
 
 
 def test_files_behind_a_directory_that_became_a_link_are_not_the_projects(tmp_path: Path) -> None:
