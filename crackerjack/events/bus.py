@@ -126,6 +126,12 @@ class WorkflowEventBus:
         """
         return self._fenced.get(job_id)
 
+    def reopen(self, job_id: JobId) -> None:
+        """Forget that the job's events were refused, or that it ended: it is this process's again."""
+        with self._lock:
+            self._fenced.pop(job_id, None)
+            self._ended.pop(job_id, None)
+
     def subscribe(self, event_type: EventType | None, handler: Handler) -> SubscriptionId:
         """Call `handler` with every event from now on, of this type or (None) of all.
 

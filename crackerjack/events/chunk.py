@@ -1,0 +1,123 @@
+"""A chunk: the events that one append gives a job, as one message of a stream.
+
+Its first line says what it is, the rest is the JSON array of its events. One without events says
+that a job has another owner.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Final
+
+import msgspec
+
+from crackerjack.decoding import json_decoder
+from crackerjack.events.event import WorkflowEvent
+from crackerjack.events.jetstream import Message
+from crackerjack.events.payload import QUEUED_TYPES
+from crackerjack.types import JobId
+
+_BITS: Final = 10
+MOST_EVENTS: Final = 1 << _BITS
+"""Of one chunk: every message of the stream has so many positions."""
+_MOST_BYTES: Final = 512 * 1024
+"""Of the events of a chunk, so that its message stays below the megabyte that servers take."""
+
+
+class ChunkHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What a chunk says of itself, and of its job as it leaves it."""
+
+    job_id: JobId
+    owner: str
+    head: int
+    """The `seq` of its last event, or of the one before it if it has none."""
+    count: int = 0
+    terminal: str | None = None
+    queued: bool = False
+    digest: str = ""
+    """Of the events: who does not know whether a write arrived finds it again by this."""
+
+
+class Chunk:
+    """A chunk as the stream holds it."""
+
+    def __init__(self, message: Message) -> None:
+        line, _, self._events = message.data.partition(b"\n")
+        self.about: Final = json_decoder(ChunkHead).decode(line)
+        self.number: Final = message.number
+        self.stored: Final = message.stored
+        self.size: Final = len(message.data)
+
+    @property
+    def first(self) -> int:
+        """The `seq` of its first event."""
+        return self.about.head - self.about.count + 1
+
+    @functools.cached_property
+    def events(self) -> list[WorkflowEvent]:
+        """Its events, in order."""
+        return json_decoder(list[WorkflowEvent]).decode(self._events) if self.about.count else []
+
+    def positioned(self) -> Iterator[tuple[int, WorkflowEvent]]:
+        """Its events with their positions in the store."""
+        return zip(
+            range(position_of(self.number) - self.about.count + 1, position_of(self.number) + 1),
+            self.events,
+            strict=True,
+        )
+
+
+def position_of(number: int) -> int:
+    """The position of the last event in the chunk with this number."""
+    return number << _BITS
+
+
+def number_after(position: int) -> int:
+    """The number of the first chunk that may have an event after a position."""
+    return (position >> _BITS) + 1
+
+
+def encode_chunk(owner: str, events: Sequence[WorkflowEvent]) -> bytes:
+    """The message for some events of one job."""
+    body = b"[" + b",".join(event.to_json() for event in events) + b"]"
+    last = events[-1]
+    about = ChunkHead(
+        job_id=last.job_id,
+        owner=owner,
+        head=last.seq,
+        count=len(events),
+        terminal=last.event_type if last.terminal else None,
+        queued=last.event_type in QUEUED_TYPES,
+        digest=hashlib.blake2b(body, digest_size=12).hexdigest(),
+    )
+    return msgspec.json.encode(about) + b"\n" + body
+
+
+def encode_handover(before: ChunkHead | None, job_id: JobId, owner: str) -> bytes:
+    """The message that makes `owner` the owner of a job, whose last chunk is `before`."""
+    queued = before is not None and before.queued
+    head = before.head if before else 0
+    return msgspec.json.encode(ChunkHead(job_id=job_id, owner=owner, head=head, queued=queued))
+
+
+def about(data: bytes) -> ChunkHead:
+    """What an encoded chunk says of itself."""
+    return json_decoder(ChunkHead).decode(data.partition(b"\n")[0])
+
+
+def in_chunks(events: Sequence[WorkflowEvent]) -> list[list[WorkflowEvent]]:
+    """Split events, in order, so that each part is of one job and fits into a message."""
+    parts: list[list[WorkflowEvent]] = []
+    for _, of_job in groupby(events, lambda event: event.job_id):
+        size = 0
+        parts.append([])
+        for event in of_job:
+            size += len(event.body) + 200
+            if parts[-1] and (size > _MOST_BYTES or len(parts[-1]) == MOST_EVENTS):
+                parts.append([])
+                size = len(event.body) + 200
+            parts[-1].append(event)
+    return parts

@@ -1,0 +1,200 @@
+"""One JetStream stream: its messages have numbers, and its subjects a last message each.
+
+Spoken in JetStream's own requests (its ADR-1 for the API, ADR-31 for reading, ADR-50 for batches), since the
+client library has no call for several of them.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+import msgspec
+from nats.aio.msg import Msg
+
+from crackerjack.errors import StoreUnavailable
+from crackerjack.events.broker import Broker
+
+_EXPECTED: Final = "Nats-Expected-Last-Subject-Sequence"
+_WRONG_SEQUENCE: Final = 10071
+_NOT_FOUND: Final = 10059
+_EXISTS: Final = 10058
+_PAGE: Final = 256
+"""Messages per read; more is another request."""
+_PAGE_BYTES: Final = 2 * 1024 * 1024
+_SUBJECTS: Final = 256
+"""Subjects per request for the last message of each; the server takes up to 1,024."""
+
+
+class Message(msgspec.Struct, frozen=True):
+    """A message of a stream."""
+
+    number: int
+    """Its place in the stream: 1, 2, 3, ... with holes where messages were removed."""
+    subject: str
+    data: bytes
+    stored: float
+    """When the server stored it, seconds since the epoch, by its own clock."""
+
+
+class Write(msgspec.Struct, frozen=True):
+    """A message to be stored."""
+
+    subject: str
+    data: bytes
+    expected: int | None = None
+    """The number of the subject's last message, 0 for none; None for any."""
+    lifetime: int = 0
+    """Seconds until the server forgets it; 0 for never."""
+
+
+class WrongSequence(Exception):
+    """A subject has another last message than the writer expects: nothing was written."""
+
+
+class Stream:
+    """The stream `name` of a broker. Raises :exc:`StoreUnavailable`."""
+
+    def __init__(self, broker: Broker, name: str) -> None:
+        self._broker = broker
+        self.name: Final = name
+
+    def create(self, settings: dict[str, Any]) -> None:
+        """Make the stream unless it is there; one that is there keeps its own settings."""
+        answer = self._ask("CREATE", {"name": self.name, "storage": "file", **settings})
+        if (error := answer.get("error")) and error.get("err_code") != _EXISTS:
+            raise self._refused(error)
+
+    def info(self) -> dict[str, Any] | None:
+        """The server's description of the stream; None where there is none."""
+        answer = self._ask("INFO", {})
+        if error := answer.get("error"):
+            if error.get("err_code") == _NOT_FOUND:
+                return None
+            raise self._refused(error)
+        return answer
+
+    def last_number(self) -> int:
+        """The number of the last message that was ever stored; 0 for none."""
+        info = self.info()
+        return int(info["state"]["last_seq"]) if info else 0
+
+    def now(self) -> float:
+        """What the server's clock says, seconds since the epoch."""
+        info = self.info() or {}
+        return datetime.fromisoformat(info["ts"]).timestamp() if "ts" in info else time.time()
+
+    def write(self, writes: Sequence[Write]) -> list[int]:
+        """Store the messages one behind the other, all or none, and return their numbers.
+
+        Raises :exc:`WrongSequence`. After :exc:`StoreUnavailable` they may be there all the same.
+        """
+        messages = [(write.subject, write.data, _headers(write)) for write in writes]
+        if len(messages) > 1:
+            batch = os.urandom(12).hex()
+            for place, (_, _, headers) in enumerate(messages, 1):
+                headers |= {"Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(place)}
+            messages[-1][2]["Nats-Batch-Commit"] = "1"
+        stored = int(self._stored(self._broker.request_last(messages))["seq"])
+        return list(range(stored - len(writes) + 1, stored + 1))
+
+    def last(self, subject: str) -> Message | None:
+        """The last message of a subject, which may have wildcards."""
+        answer = self._broker.request(self._direct, _json({"last_by_subj": subject}))
+        return stored_message(answer)
+
+    def last_of_each(self, subjects: Sequence[str]) -> dict[str, Message]:
+        """The last message of each subject that has one."""
+        found: dict[str, Message] = {}
+        for start in range(0, len(subjects), _SUBJECTS):
+            wanted = list(subjects[start : start + _SUBJECTS])
+            for message in self._many({"multi_last": wanted, "batch": len(wanted)}):
+                found[message.subject] = message
+        return found
+
+    def read(self, subject: str, start: int, limit: int = _PAGE) -> list[Message]:
+        """The next messages of a subject, which may have wildcards, from this number on.
+
+        At most `limit`; fewer where they are large, none when there are none.
+        """
+        return self._many(
+            {
+                "seq": max(start, 1),
+                "next_by_subj": subject,
+                "batch": min(limit, _PAGE),
+                "max_bytes": _PAGE_BYTES,
+            }
+        )
+
+    def read_on(self, subject: str, start: int) -> Iterator[Message]:
+        """All messages of a subject from this number on, read page by page."""
+        while page := self.read(subject, start):
+            yield from page
+            start = page[-1].number + 1
+
+    def purge(self, subject: str, keep: int = 0) -> None:
+        """Remove the messages of a subject, but for the last `keep`."""
+        wanted: dict[str, Any] = {"filter": subject}
+        answer = self._ask("PURGE", wanted | ({"keep": keep} if keep else {}))
+        if error := answer.get("error"):
+            raise self._refused(error)
+
+    @property
+    def _direct(self) -> str:
+        return f"$JS.API.DIRECT.GET.{self.name}"
+
+    def _ask(self, verb: str, request: dict[str, Any]) -> dict[str, Any]:
+        answer = self._broker.request(f"$JS.API.STREAM.{verb}.{self.name}", _json(request))
+        decoded: dict[str, Any] = msgspec.json.decode(answer.data)
+        return decoded
+
+    def _many(self, request: dict[str, Any]) -> list[Message]:
+        answers = self._broker.request_many(self._direct, _json(request))
+        status = (answers[-1].headers or {}).get("Status")
+        if status not in {"204", "404"}:
+            raise self._broker.unavailable(f"cannot read the stream {self.name} ({status})")
+        return [message for answer in answers[:-1] if (message := stored_message(answer))]
+
+    def _stored(self, answer: Msg) -> dict[str, Any]:
+        stored: dict[str, Any] = msgspec.json.decode(answer.data)
+        if error := stored.get("error"):
+            if error.get("err_code") == _WRONG_SEQUENCE:
+                raise WrongSequence(error.get("description"))
+            raise self._refused(error)
+        return stored
+
+    def _refused(self, error: dict[str, Any]) -> StoreUnavailable:
+        return StoreUnavailable(
+            self._broker.address.shown,
+            f"refuses ({error.get('description')})",
+            f"see its stream {self.name}: its limits, and what this user may do",
+        )
+
+
+def _headers(write: Write) -> dict[str, str]:
+    headers: dict[str, str] = {}
+    if write.expected is not None:
+        headers[_EXPECTED] = str(write.expected)
+    if write.lifetime:
+        headers["Nats-TTL"] = f"{write.lifetime}s"
+    return headers
+
+
+def stored_message(answer: Msg) -> Message | None:
+    """The stored message in an answer, or in what a stream published again; None where there is none."""
+    headers = answer.headers or {}
+    if "Nats-Sequence" not in headers:
+        return None
+    return Message(
+        int(headers["Nats-Sequence"]),
+        headers["Nats-Subject"],
+        answer.data,
+        datetime.fromisoformat(headers["Nats-Time-Stamp"]).timestamp(),
+    )
+
+
+def _json(value: object) -> bytes:
+    return msgspec.json.encode(value)

@@ -1,0 +1,100 @@
+"""The last chunks of a stream, as the broker publishes them again once they are stored."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from typing import Final
+
+from crackerjack.events.chunk import Chunk
+from crackerjack.types import JobId
+
+_MOST_BYTES: Final = 8 * 1024 * 1024
+"""Of encoded chunks: who lags further behind reads from the broker."""
+
+
+class LiveTail:
+    """Holds what was stored lately, without a hole, so that who is near the head need not ask.
+
+    What the broker publishes again can be lost on its way. A hole is seen with the next chunk, or when
+    the broker is asked for its last number (:meth:`begin`); then the tail begins anew behind it.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._chunks: deque[Chunk] = deque()
+        self._of_job: dict[JobId, deque[Chunk]] = {}
+        self._bytes = 0
+        self._after = -1
+        self._number = -1
+
+    @property
+    def number(self) -> int:
+        """The number of the last chunk; -1 before :meth:`begin`."""
+        return self._number
+
+    def begin(self, number: int) -> None:
+        """Take in that the stream reaches to `number` at least; what comes after it will be added."""
+        with self._lock:
+            if number > self._number:
+                self._restart(number)
+
+    def lose(self) -> None:
+        """Forget everything until the next :meth:`begin`: what comes next may not be what follows."""
+        with self._lock:
+            self._restart(-1)
+
+    def add(self, chunk: Chunk) -> None:
+        """Take in a chunk that was stored just now."""
+        with self._lock:
+            if self._number < 0 or chunk.number <= self._number:
+                return
+            if chunk.number > self._number + 1:
+                self._restart(chunk.number - 1)
+            self._number = chunk.number
+            self._chunks.append(chunk)
+            self._of_job.setdefault(chunk.about.job_id, deque()).append(chunk)
+            self._bytes += chunk.size
+            while self._bytes > _MOST_BYTES:
+                self._drop()
+
+    def since(self, number: int) -> list[Chunk] | None:
+        """The chunks from this number on; None where the tail does not reach back so far."""
+        with self._lock:
+            if self._number < 0 or number <= self._after:
+                return None
+            behind = self._number - number + 1
+            if behind <= 0:
+                return []
+            return [
+                self._chunks[place]
+                for place in range(len(self._chunks) - behind, len(self._chunks))
+            ]
+
+    def of_job(self, job_id: JobId, after: int) -> list[Chunk] | None:
+        """The chunks of a job with events after this `seq`; None where the tail cannot say."""
+        with self._lock:
+            chunks = self._of_job.get(job_id)
+            if not chunks or chunks[0].first > after + 1:
+                return None
+            wanted: list[Chunk] = []
+            for chunk in reversed(chunks):
+                if chunk.about.head <= after:
+                    break
+                wanted.append(chunk)
+            return wanted[::-1]
+
+    def _restart(self, number: int) -> None:
+        self._chunks.clear()
+        self._of_job.clear()
+        self._bytes = 0
+        self._after = self._number = number
+
+    def _drop(self) -> None:
+        dropped = self._chunks.popleft()
+        self._after = dropped.number
+        self._bytes -= dropped.size
+        of_job = self._of_job[dropped.about.job_id]
+        of_job.popleft()
+        if not of_job:
+            del self._of_job[dropped.about.job_id]
