@@ -87,6 +87,19 @@ class BundleTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     look like secrets."""
 
 
+class FleetTable(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """``[tool.crackerjack.fleet]``: the project's runs on workers."""
+
+    priority: Annotated[int, msgspec.Meta(ge=0, le=9)] = 5
+    """Who has a higher one goes first."""
+    needs: tuple[str, ...] = ()
+    """Labels that a worker must have, as ``KEY=VALUE``."""
+    max_running: Count = 0
+    """Runs of the project at the same time; 0 for any number."""
+    max_attempts: Annotated[int, msgspec.Meta(ge=1, le=100)] = 3
+    """Workers that a run may lose before it is given up."""
+
+
 class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The keys of ``[tool.crackerjack]`` with their defaults."""
 
@@ -111,6 +124,7 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
     keep_jobs: Annotated[int, msgspec.Meta(ge=1)] = 500
     """How many ended jobs of a project the store keeps."""
     bundle: BundleTable = BundleTable()
+    fleet: FleetTable = FleetTable()
     hooks: Mapping[str, HookTable] = {}
     workflows: Mapping[str, WorkflowTable] = {}
 

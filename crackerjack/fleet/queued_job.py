@@ -1,0 +1,98 @@
+"""What travels through the queue: a job as it was asked for, and which workers may take it."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+import msgspec
+
+from crackerjack.errors import UsageError
+from crackerjack.hooks.testing import Shard
+from crackerjack.types import JobId
+from crackerjack.workflow.options import RunOptions
+
+HIGHEST_PRIORITY: Final = 9
+TASK_PRIORITY: Final = HIGHEST_PRIORITY + 1
+"""That of the parts of a job that runs: what has begun is to end first."""
+DEFAULT_PRIORITY: Final = 5
+MAX_ATTEMPTS: Final = 3
+"""Workers that a job may lose before it counts as what kills them."""
+QUEUE: Final = "queue"
+"""The owner of a job that no worker has."""
+_LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}=[A-Za-z0-9_.-]{0,63}")
+
+
+class Task(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of a running job that another worker may do: a hook that only looks, or some of the tests."""
+
+    name: str
+    """The hook; ``tests`` where there is a `shard`."""
+    limit: float
+    """Seconds."""
+    limited_by: str
+    answers: str
+    """The subject that the worker who runs the job listens to."""
+    shard: Shard | None = None
+
+
+class QueuedJob(msgspec.Struct, frozen=True, kw_only=True):
+    """A job in the queue."""
+
+    job_id: JobId
+    project: str
+    """Its directory, where it was asked for."""
+    bundle: str
+    """The name of what the project was packed into."""
+    options: RunOptions = RunOptions()
+    overrides: dict[str, Any] = {}
+    """Settings of the command line, which go over those of the project."""
+    priority: int = DEFAULT_PRIORITY
+    needs: tuple[str, ...] = ()
+    """Labels that the worker must have, as ``KEY=VALUE``."""
+    most_at_once: int = 0
+    """Jobs of the project that may run at the same time; 0 for any number."""
+    max_attempts: int = MAX_ATTEMPTS
+    task: Task | None = None
+    """The part that this is about; None for the whole job."""
+    asked_by: str = ""
+    """The process that asked for it: ``host:pid:start``."""
+
+    @property
+    def key(self) -> str:
+        """What no other entry of the queue has."""
+        if self.task is None:
+            return self.job_id
+        number = f"-{self.task.shard.number}" if self.task.shard else ""
+        return f"{self.job_id}~{self.task.name}{number}"
+
+    @property
+    def project_key(self) -> str:
+        """The project as a part of a subject."""
+        return hashlib.sha256(self.project.encode()).hexdigest()[:16]
+
+    def suits(self, labels: Mapping[str, str]) -> bool:
+        """Whether a worker with these labels may take it."""
+        pairs = (need.partition("=") for need in self.needs)
+        return all(labels.get(key) == value for key, _, value in pairs)
+
+
+def check_label(text: str) -> str:
+    """Return the label, ``KEY=VALUE``; raises :exc:`UsageError`."""
+    if not _LABEL.fullmatch(text):
+        raise UsageError(
+            f"{text[:80]!r} is not a label: write KEY=VALUE, with letters, digits and _ . -"
+        )
+    return text
+
+
+def parse_labels(texts: Iterable[str]) -> dict[str, str]:
+    """Labels as they are on a command line; raises :exc:`UsageError`, also for a key given twice."""
+    labels: dict[str, str] = {}
+    for text in texts:
+        key, _, value = check_label(text).partition("=")
+        if labels.setdefault(key, value) != value:
+            raise UsageError(f"two values for the label {key}: {labels[key]} and {value}")
+    return labels

@@ -1,0 +1,154 @@
+"""The queue of jobs: a work-queue stream, which gives a job again when its worker is silent.
+
+The broker hands each job to one worker at a time. Which job a worker asks for is chosen here, from
+what waits: by priority, then by age, passing over those that it does not suit and those whose project
+runs as many as it may.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from typing import Any, Final
+
+import msgspec
+
+from crackerjack.decoding import json_decoder
+from crackerjack.errors import StoreUnavailable
+from crackerjack.events.broker import Broker
+from crackerjack.events.jetstream import Stream, Write, WrongSequence
+from crackerjack.fleet.leases import Leases, Place, RunningJob
+from crackerjack.fleet.queued_job import TASK_PRIORITY, QueuedJob
+
+_SILENCE: Final = 5.0
+"""Seconds without a word from its worker after which a job is given to another."""
+
+
+class WaitingJob(msgspec.Struct, frozen=True):
+    """A job that is in the queue: it waits, or a worker has it."""
+
+    job: QueuedJob
+    number: int
+    """The order of those with the same priority."""
+    queued: float
+    """When it came, seconds since the epoch, by the broker's clock."""
+
+
+class Claim:
+    """A job that this worker has, as long as it says so now and then (:meth:`keep`)."""
+
+    def __init__(self, waiting: WaitingJob, place: Place, broker: Broker, answer_to: str) -> None:
+        self.job: Final = waiting.job
+        self._place = place
+        self._broker = broker
+        self._answer_to = answer_to
+
+    def keep(self) -> bool:
+        """Say that the work goes on; False when another worker has the place by now.
+
+        To be called every second or so. Raises :exc:`StoreUnavailable`.
+        """
+        self._broker.publish(self._answer_to, b"+WPI")
+        return self._place.renew()
+
+    def done(self) -> None:
+        """Take the job out of the queue: its terminal event is in the log."""
+        with suppress(StoreUnavailable):  # it comes again, and is seen to have ended
+            self._broker.request(self._answer_to, b"+ACK")
+        self._place.release()
+
+    def give_back(self) -> None:
+        """Let another worker take it at once."""
+        with suppress(StoreUnavailable):  # else after some seconds of silence
+            self._broker.publish(self._answer_to, b"-NAK")
+        self._place.release()
+
+
+class WorkQueue:
+    """The jobs of a space that have not ended. Raises :exc:`StoreUnavailable`."""
+
+    def __init__(self, broker: Broker, leases: Leases) -> None:
+        self._broker = broker
+        self._leases = leases
+        space = broker.address.space
+        self.subjects: Final = f"{space}.queue"
+        self._stream = Stream(broker, f"{space}_queue")
+        self._stream.create(
+            {
+                "subjects": [f"{self.subjects}.*.*"],
+                "retention": "workqueue",
+                "discard": "new",
+                "max_msgs_per_subject": 1,
+                "discard_new_per_subject": True,
+                "allow_direct": True,
+            }
+        )
+
+    def put(self, job: QueuedJob) -> None:
+        """Add a job; one that is there already stays as it is."""
+        with suppress(WrongSequence):
+            write = Write(self._subject(job), msgspec.json.encode(job), 0)
+            self._stream.write([write])
+
+    def now(self) -> float:
+        """What the broker's clock says, seconds since the epoch."""
+        return self._stream.now()
+
+    def remove(self, key: str) -> None:
+        """Take a job or a part of one out that no worker has."""
+        self._stream.purge(f"{self.subjects}.*.{key}")
+
+    def jobs(self) -> Iterator[WaitingJob]:
+        """What is in the queue, in the order in which it is to be run."""
+        for priority in range(TASK_PRIORITY, -1, -1):
+            for message in self._stream.read_on(f"{self.subjects}.{priority}.*", 1):
+                job = json_decoder(QueuedJob).decode(message.data)
+                yield WaitingJob(job, message.number, message.stored)
+
+    def claim(self, worker: str, labels: Mapping[str, str]) -> Claim | None:
+        """Take the next job that this worker may run; None where there is none."""
+        taken = self._leases.running()
+        running = {other.key for other in taken}
+        for waiting in self.jobs():
+            job = waiting.job
+            if job.key in running or not job.suits(labels):
+                continue
+            mine = RunningJob(key=job.key, project=job.project, worker=worker, since=time.time())
+            place = self._leases.take_place(job, mine, taken)
+            if place is None:
+                continue
+            if answer_to := self._fetch(job):
+                return Claim(waiting, place, self._broker, answer_to)
+            place.release()
+        return None
+
+    def _subject(self, job: QueuedJob) -> str:
+        return f"{self.subjects}.{job.priority}.{job.key}"
+
+    def _fetch(self, job: QueuedJob) -> str:
+        """Ask the broker for this very job: where to answer; empty while another worker has it."""
+        consumer = f"{job.priority}-{job.key}"
+        config: dict[str, Any] = {
+            "name": consumer,
+            "durable_name": consumer,
+            "filter_subject": self._subject(job),
+            "ack_policy": "explicit",
+            "ack_wait": int(_SILENCE * 1e9),
+            "max_deliver": -1,
+            "max_ack_pending": 1,
+            "inactive_threshold": int(3600e9),
+        }
+        request = {"stream_name": self._stream.name, "config": config}
+        name = f"{self._stream.name}.{consumer}"
+        made = msgspec.json.decode(
+            self._broker.request(
+                f"$JS.API.CONSUMER.CREATE.{name}.{self._subject(job)}", msgspec.json.encode(request)
+            ).data
+        )
+        if error := made.get("error"):
+            raise self._broker.unavailable(f"makes no consumer ({error.get('description')})")
+        answer = self._broker.pull(
+            f"$JS.API.CONSUMER.MSG.NEXT.{name}", b'{"batch":1,"no_wait":true}'
+        )
+        return answer.reply if answer.data else ""
