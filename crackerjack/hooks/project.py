@@ -35,7 +35,7 @@ if TYPE_CHECKING:  # what only some runs need is imported where it is used
     from crackerjack.hooks.cleaning import CleaningResult
     from crackerjack.hooks.pytest_session import TestResult
     from crackerjack.hooks.tested_content import TestedContent
-    from crackerjack.hooks.testing import TestRun
+    from crackerjack.hooks.testing import Shard, TestRun
 
 _NO_FILE: Final = "there is no file for it to look at"
 _NO_RUFF: Final = "ruff is not installed: install it with `pip install ruff`"
@@ -104,6 +104,8 @@ class Project:
         self.layout = Layout()
         self.planned: tuple[PlannedHook, ...] = ()
         """Every hook there is for this project, those that run and those that do not."""
+        self.writes = 0
+        """How many times hooks have changed files."""
         self._tree: FileSet | None = None
         self._outputs: set[str] = set()
         self._key = key
@@ -293,8 +295,9 @@ class Project:
         on_collected: Callable[[int, int], None],
         on_test: Callable[[TestResult], None],
         on_output: OnOutput,
+        shard: Shard | None = None,
     ) -> TestRun:
-        """Run the project's tests for at most `limit` seconds."""
+        """Run the project's tests, or a `shard` of them, for at most `limit` seconds."""
         from crackerjack.hooks.testing import run_tests
 
         return run_tests(
@@ -309,6 +312,7 @@ class Project:
             args=self.config.test_args,
             source_roots=self.layout.source_roots,
             has_tests=self.layout.has_tests,
+            shard=shard,
         )
 
     def tested_content(self) -> TestedContent:
@@ -346,6 +350,7 @@ class Project:
     def _refresh(self, changed: Sequence[str]) -> None:
         """See what files hold now that were written to."""
         self._tree = None
+        self.writes += 1
         self.files = self.files.refreshed(changed)
         self.all_files = self.all_files.refreshed(changed)
         self._lines = SourceLines(self.config.root)

@@ -25,6 +25,16 @@ _NO_ENVIRONMENT: Final = "the project has no environment of its own"
 _MARKED: Final = re.compile(r"ERROR(?!: usage)|FAIL |E   |INTERNALERROR|.*: error: ")
 
 
+class Shard(msgspec.Struct, frozen=True, kw_only=True):
+    """A part of the tests, whole files of them: all shards of one division together are all tests."""
+
+    number: int
+    """From 0."""
+    of: int
+    seconds: Mapping[str, float] = {}
+    """What the files took before, by their path relative to pytest's root directory."""
+
+
 class TestRun(msgspec.Struct, frozen=True, kw_only=True):
     """What became of the tests."""
 
@@ -64,6 +74,7 @@ def run_tests(
     source_roots: Sequence[str] = (),
     coverage: bool = True,
     has_tests: bool = True,
+    shard: Shard | None = None,
 ) -> TestRun:
     """Run the tests of the project in `root` with the interpreter `python` of its environment.
 
@@ -72,7 +83,7 @@ def run_tests(
     `on_test(result)` are called while the tests run, in the calling thread; `args` are added to
     pytest's; `timeout` is in seconds. With `coverage`, a project that is configured for coverage.py is
     measured although its own run of pytest would not do so. `has_tests` is whether anything looks like
-    a test: it decides what it means that there is no pytest.
+    a test: it decides what it means that there is no pytest. Only the tests of the `shard` run.
 
     The status is PASSED only if every test that was collected has reported, FAILED with findings,
     SKIPPED without tests, TIMED_OUT with the names of the tests that ran, TOOL_MISSING without
@@ -85,7 +96,7 @@ def run_tests(
         result = run_process(
             [interpreter, "-u", "-m", "pytest", *args],
             cwd=root,
-            env=_environment(root, () if python else source_roots, coverage=coverage),
+            env=_environment(root, () if python else source_roots, coverage=coverage, shard=shard),
             timeout=timeout,
             cancel=cancel,
             groups=groups,
@@ -140,7 +151,9 @@ def _without_pytest(
     return TestRun(status=HookStatus.TOOL_MISSING, reason=reason, duration=result.duration)
 
 
-def _environment(root: str, source_roots: Sequence[str], *, coverage: bool) -> dict[str, str]:
+def _environment(
+    root: str, source_roots: Sequence[str], *, coverage: bool, shard: Shard | None
+) -> dict[str, str]:
     """The user's, with the source roots on the path; what loads our plugin, the plugin takes back."""
     env = dict(os.environ)
     sources = [os.path.join(root, source) for source in source_roots]
@@ -152,6 +165,8 @@ def _environment(root: str, source_roots: Sequence[str], *, coverage: bool) -> d
         env[name] = f"{ours}{separator}{theirs}" if theirs else ours
     if coverage and measures_coverage(root):
         env["CRACKERJACK_MEASURE_COVERAGE"] = "1"
+    if shard is not None:
+        env["CRACKERJACK_SHARD"] = msgspec.json.encode(shard).decode()
     return env
 
 

@@ -11,13 +11,22 @@ from contextlib import ExitStack, suppress
 from functools import partial
 from typing import Final
 
+import msgspec
+
 from crackerjack.config import Config
 from crackerjack.errors import JobExists, ProjectBusy, StillRunning, StoreError, StoreUnavailable
 from crackerjack.events.bus import WorkflowEventBus
 from crackerjack.events.event import WorkflowEvent
 from crackerjack.events.hub import Hub
 from crackerjack.events.log import EventLog, JobEntry, JobHeader
-from crackerjack.events.payload import EventType, JobQueued, Payload, WorkflowEnded, masked
+from crackerjack.events.payload import (
+    TERMINAL_TYPES,
+    EventType,
+    JobQueued,
+    Payload,
+    WorkflowEnded,
+    masked,
+)
 from crackerjack.events.subscription import Subscription
 from crackerjack.hooks.guardian import Guardian
 from crackerjack.hooks.process import Cancellation
@@ -34,16 +43,27 @@ from crackerjack.types import ExitCode, JobId
 from crackerjack.workflow.options import RunOptions
 from crackerjack.workflow.run import Run
 from crackerjack.workflow.runner import WorkflowRunner
+from crackerjack.workflow.work import OwnWork, Work
 from crackerjack.workflow.workflow import Workflow, select_workflow
 
 _PAGE: Final = 1000  # events read at once
 
 
+class Terms(msgspec.Struct, frozen=True):
+    """What whoever has a job run adds to it."""
+
+    before_end: Callable[[], object] = lambda: None
+    """Called when all is done but for the terminal event."""
+    share: Callable[[Project, Work, Cancellation], Work] = lambda _project, own, _cancel: own
+    """Who does the work, given who would do it here."""
+
+
 class Job:
     """A job that runs in this process."""
 
-    def __init__(self, job_id: JobId) -> None:
+    def __init__(self, job_id: JobId, terms: Terms = Terms()) -> None:  # noqa: B008 - immutable
         self.job_id: Final = job_id
+        self.terms: Final = terms
         self.cancellation: Final = Cancellation()
         self.trouble: StoreError | None = None
         """Why events of the job could not be kept."""
@@ -51,6 +71,9 @@ class Job:
         """What else went wrong without changing the outcome; a sentence, or empty."""
         self._ended = threading.Event()
         self._exit_code: ExitCode | None = None
+
+    def handle(self, event: WorkflowEvent) -> None:
+        """An event of the job was read back: of its own, there is nothing to learn."""
 
     def wait(self, timeout: float | None = None) -> ExitCode | None:
         """The exit code once the job has ended; None when `timeout` seconds pass before."""
@@ -79,6 +102,23 @@ def refuse_to_wait(holder: str) -> None:
     raise ProjectBusy(holder)
 
 
+def check_options(config: Config, options: RunOptions) -> Workflow:
+    """The workflow that the options mean in this project.
+
+    Raises :exc:`UsageError` and :exc:`ConfigError` for what cannot be asked of it.
+    """
+    workflow = select_workflow(config, options)
+    check_request(
+        config,
+        names=options.hooks,
+        wanted=workflow.wanted,
+        changed_only=options.changed_only,
+        since=options.since,
+        paths=options.paths,
+    )
+    return workflow
+
+
 class JobManager:
     """The jobs of one store. Jobs of other processes are seen through the log alone."""
 
@@ -99,24 +139,25 @@ class JobManager:
         Raises :exc:`UsageError` and :exc:`ConfigError` for what cannot be asked of the project,
         :exc:`JobExists` for an id that is taken; then there is no job.
         """
-        workflow = select_workflow(config, options)
-        check_request(
-            config,
-            names=options.hooks,
-            wanted=workflow.wanted,
-            changed_only=options.changed_only,
-            since=options.since,
-            paths=options.paths,
-        )
-        job = Job(self._create(config, workflow, job_id))
-        self._running[job.job_id] = job
-        threading.Thread(
-            target=self._execute,
-            args=(job, config, options, workflow),
-            name=f"job-{job.job_id}",
-            daemon=True,
-        ).start()
-        return job
+        workflow = check_options(config, options)
+        return self._begin(self._create(config, workflow, job_id), config.root, config, options)
+
+    def resume(
+        self,
+        entry: JobEntry,
+        config: Config,
+        options: RunOptions,
+        terms: Terms,
+    ) -> Job:
+        """Run a job that is in the log and this process's, on a thread of its own.
+
+        Its project is where `config` says, and was at the path of its header where it was asked for.
+        Raises what :meth:`start` does, but for :exc:`JobExists`.
+        """
+        check_options(config, options)
+        self._bus.reopen(entry.header.job_id)
+        header = entry.header
+        return self._begin(header.job_id, header.project, config, options, terms)
 
     def cancel(self, job_id: JobId) -> bool:
         """Ask a job to stop, wherever it runs; False when it has ended.
@@ -199,6 +240,23 @@ class JobManager:
             self._undo.delete(job_id)
         return self._log.delete_jobs(old) if old else 0
 
+    def _begin(
+        self,
+        job_id: JobId,
+        project: str,
+        config: Config,
+        options: RunOptions,
+        terms: Terms = Terms(),  # noqa: B008 - immutable
+    ) -> Job:
+        job = self._running[job_id] = Job(job_id, terms)
+        threading.Thread(
+            target=self._execute,
+            args=(job, project, config, options),
+            name=f"job-{job_id}",
+            daemon=True,
+        ).start()
+        return job
+
     def _create(self, config: Config, workflow: Workflow, wanted: JobId | None) -> JobId:
         while True:
             job_id = wanted or JobId(os.urandom(5).hex())
@@ -217,13 +275,13 @@ class JobManager:
             else:
                 return job_id
 
-    def _execute(self, job: Job, config: Config, options: RunOptions, workflow: Workflow) -> None:
+    def _execute(self, job: Job, project: str, config: Config, options: RunOptions) -> None:
         exit_code = ExitCode.USAGE
         try:
             with ExitStack() as stack:
                 stack.enter_context(self._lease(job))
                 lock = stack.enter_context(ProjectLock(self._state_dir, config.root))
-                run = self._run(stack, job, config, options, workflow)
+                run = self._run(stack, job, project, config, options)
                 runner = WorkflowRunner(
                     run,
                     await_turn=lambda run: self._await_turn(run, lock),
@@ -269,10 +327,11 @@ class JobManager:
         self,
         stack: ExitStack,
         job: Job,
+        path: str,
         config: Config,
         options: RunOptions,
-        workflow: Workflow,
     ) -> Run:
+        workflow = select_workflow(config, options)
         # If we are killed, the guardian ends our children and lists the jobs once: that writes the
         # terminal event of this one.
         guardian = stack.enter_context(
@@ -290,22 +349,28 @@ class JobManager:
         mask = Masker(os.environ)
 
         def publish(event_type: EventType, payload: Payload) -> None:
+            if event_type in TERMINAL_TYPES:
+                job.terms.before_end()
             self._bus.publish(job.job_id, event_type, masked(payload, mask))
 
         return Run(
             job_id=job.job_id,
+            path=path,
             config=config,
             options=options,
             workflow=workflow,
             history=load_history(
                 self._log,
-                config.root,
+                path,
                 workflow.key,
                 options.how_much(config),
                 tests=workflow.has_tests,
             ),
             publish=publish,
             project=project,
+            work=job.terms.share(
+                project, OwnWork(project, config.jobs or project.cores), job.cancellation
+            ),
             cancel=job.cancellation,
             outcomes_at=partial(outcomes_at, self._log, config.root),
         )

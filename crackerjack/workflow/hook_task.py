@@ -11,6 +11,7 @@ from crackerjack.events.payload import (
     HookEnded,
     HookOutput,
     HookStarted,
+    JobRequeued,
 )
 from crackerjack.hooks.diagnostic import printable_path
 from crackerjack.hooks.hook import HookResult
@@ -21,6 +22,7 @@ from crackerjack.workflow.run import Limit
 from crackerjack.workflow.scheduler import Task
 from crackerjack.workflow.staleness import Looked
 from crackerjack.workflow.verdict import GOOD, WORTH_RETRYING, Part
+from crackerjack.workflow.work import HookOrder
 
 
 class HookTask:
@@ -37,6 +39,7 @@ class HookTask:
         self._name = entry.hook.name
         self._writes = writes
         self._rerun = bool(rerun_of)
+        self._attempts = 1
         self._part_of = rerun_of or self._step_id
 
     def queue(self, rank: int = 0) -> None:
@@ -73,16 +76,8 @@ class HookTask:
         )
 
     def _attempt(self, attempt: int) -> HookResult:
-        self._run.publish(
-            EventType.HOOK_EXECUTION_STARTED,
-            HookStarted(
-                step_id=self._step_id,
-                hook=self._name,
-                expected=self._run.expected(self._name),
-                attempt=attempt,
-                rerun=self._rerun,
-            ),
-        )
+        self._attempts = attempt
+        self._publish_started()
         result = self._result()
         self._publish_found(result)
         success = result.status in GOOD
@@ -107,6 +102,18 @@ class HookTask:
         )
         return result
 
+    def _publish_started(self) -> None:
+        self._run.publish(
+            EventType.HOOK_EXECUTION_STARTED,
+            HookStarted(
+                step_id=self._step_id,
+                hook=self._name,
+                expected=self._run.expected(self._name),
+                attempt=self._attempts,
+                rerun=self._rerun,
+            ),
+        )
+
     def _result(self) -> HookResult:
         if stopped := self._run.why_stopped():
             return self._not_begun(HookStatus.SKIPPED, stopped)
@@ -116,13 +123,18 @@ class HookTask:
             return self._not_begun(
                 HookStatus.TIMED_OUT, f"not begun: {limit.said_by} was out of time"
             )
-        return self._run.project.run_hook(
-            self._entry,
+        order = HookOrder(
+            entry=self._entry,
             fix=self._writes,
             limit=limit.seconds,
             limited_by=limit.said_by,
-            on_output=self._publish_output,
+            expected=self._run.expected(self._name),
         )
+        return self._run.work.run_hook(order, self._publish_output, self._publish_again)
+
+    def _publish_again(self, reason: str) -> None:
+        self._run.publish(EventType.JOB_REQUEUED, JobRequeued(reason=reason))
+        self._publish_started()
 
     def _not_begun(self, status: HookStatus, reason: str) -> HookResult:
         return HookResult(hook=self._name, status=status, duration=0.0, reason=reason)

@@ -11,6 +11,7 @@ from crackerjack.events.payload import (
     EventType,
     FileFixed,
     HookOutput,
+    JobRequeued,
     PhaseEnded,
     PhaseStarted,
     TestCompleted,
@@ -234,11 +235,12 @@ class TestStep(OpenStep):
 
     def _once(self, limit: Limit) -> TestRun:
         self._tested = self.run.project.tested_content()
-        run = self.run.project.run_tests(
+        run = self.run.work.run_tests(
             limit=max(0.0, limit.seconds),
             on_collected=self._publish_collected,
             on_test=self._publish_test,
             on_output=self._publish_output,
+            on_again=self._publish_again,
         )
         self._still_holds()
         return run
@@ -251,6 +253,9 @@ class TestStep(OpenStep):
         if self._tested is not None and not self.run.project.still_holds(self._tested):
             self._tested = None
         return self._tested is not None
+
+    def _publish_again(self, reason: str) -> None:
+        self.run.publish(EventType.JOB_REQUEUED, JobRequeued(reason=reason))
 
     def _measured(self, percent: float, *, whole: bool) -> str:
         """Publish the coverage; returns what the ratchet has against it, empty for nothing.

@@ -19,6 +19,7 @@ from crackerjack.workflow.outcomes import Outcomes
 from crackerjack.workflow.scheduler import Scheduler
 from crackerjack.workflow.staleness import Staleness
 from crackerjack.workflow.verdict import GOOD, Part
+from crackerjack.workflow.work import Work
 from crackerjack.workflow.workflow import Step, Workflow
 
 Publish = Callable[[EventType, Payload], None]
@@ -47,26 +48,31 @@ class Run:
         self,
         *,
         job_id: JobId,
+        path: str,
         config: Config,
         options: RunOptions,
         workflow: Workflow,
         history: History,
         publish: Publish,
         project: Project,
+        work: Work,
         cancel: Cancellation,
         outcomes_at: Callable[[str], Outcomes],
     ) -> None:
         self.job_id: Final = job_id
+        self.path: Final = path
+        """The project, where the run was asked for; it may be here at another path."""
         self.config: Final = config
         self.options: Final = options
         self.workflow: Final = workflow
         self.history: Final = history
         self.publish: Final = publish
         self.project: Final = project
+        self.work: Final = work
         self.cancel: Final = cancel
         self.outcomes_at: Final = outcomes_at
         """How tests ended in recent runs at this content; see :class:`TestsCollected`."""
-        self.scheduler: Final = Scheduler(config.jobs or project.cores)
+        self.scheduler: Final = Scheduler(work.hands)
         self.started: Final = time.monotonic()
         self.staleness: Final = Staleness[Any]()
         self._parts: dict[tuple[str, str], Part] = {}

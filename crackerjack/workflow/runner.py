@@ -78,7 +78,7 @@ class WorkflowRunner:
             SessionInitializing(
                 workflow=run.workflow.key,
                 title=run.workflow.title,
-                project=run.config.root,
+                project=run.path,
                 check=run.config.check,
                 version=__version__,
             ),

@@ -17,7 +17,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from json import dumps
+from json import dumps, loads
 
 # Tests replace functions of os, and their replacements may still be there when we report.
 from os import fstat, getpid, write
@@ -56,8 +56,8 @@ class Channel:
         return status.st_dev, status.st_ino
 
 
-def _take_back() -> tuple[Channel | None, bool]:
-    """Remove what loaded this module; return the channel and whether to measure coverage."""
+def _take_back() -> tuple[Channel | None, bool, dict[str, Any]]:
+    """Remove what loaded this module; return the channel, whether to measure coverage, and the shard."""
     here = os.path.dirname(__file__)
     for_workers: list[str] = getattr(sys.modules.get("xdist.plugin"), "_sys_path", [])
     for path in (sys.path, for_workers):
@@ -73,10 +73,11 @@ def _take_back() -> tuple[Channel | None, bool]:
                 del os.environ[name]
     fd = os.environ.pop("CRACKERJACK_REPORT_FD", "")
     measure = os.environ.pop("CRACKERJACK_MEASURE_COVERAGE", "")
-    return (Channel(int(fd)) if fd else None), bool(measure)
+    shard: dict[str, Any] = loads(os.environ.pop("CRACKERJACK_SHARD", "{}"))
+    return (Channel(int(fd)) if fd else None), bool(measure), shard
 
 
-_channel, _measure = _take_back()
+_channel, _measure, _shard = _take_back()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -84,17 +85,64 @@ def pytest_load_initial_conftests(early_config: pytest.Config) -> None:
     """Begin before the first code of the project, its conftest.py, is imported."""
     if _channel is not None:
         coverage = ProjectCoverage(early_config, measure=_measure)
-        reporter = Reporter(_channel, early_config, coverage)
+        shard = ShardOfTests(_shard) if _shard else None
+        reporter = Reporter(_channel, early_config, coverage, shard)
         early_config.pluginmanager.register(reporter, "crackerjack-reporter")
+        if shard:
+            early_config.pluginmanager.register(shard, "crackerjack-shard")
+
+
+class ShardOfTests:
+    """Leaves the other shards' tests out: every process that collects the same divides it in the same way.
+
+    By whole files, so that what a module sets up is set up once: the longest first, each to the shard
+    that has least (Graham's LPT rule).
+    """
+
+    def __init__(self, shard: dict[str, Any]) -> None:
+        self._number: int = shard["number"]
+        self._of: int = shard["of"]
+        self._seconds: dict[str, float] = shard.get("seconds", {})
+        self.total = 0
+        """Tests of all shards, once they are collected."""
+
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        self.total = len(items)
+        # Not told to pytest as deselected: for the whole run it is not.
+        tests: dict[str, int] = {}
+        for item in items:
+            name = item.nodeid.partition("::")[0]
+            tests[name] = tests.get(name, 0) + 1
+        mine = self._files(tests)
+        items[:] = [item for item in items if item.nodeid.partition("::")[0] in mine]
+
+    def _files(self, tests: dict[str, int]) -> set[str]:
+        weights = {name: self._seconds.get(name, 0.01 * count) for name, count in tests.items()}
+        loads_of = [0.0] * self._of
+        mine: set[str] = set()
+        for name in sorted(weights, key=lambda name: (-weights[name], name)):
+            shard = loads_of.index(min(loads_of))
+            loads_of[shard] += weights[name]
+            if shard == self._number:
+                mine.add(name)
+        return mine
 
 
 class Reporter:
     """Turns pytest's hooks into messages."""
 
-    def __init__(self, channel: Channel, config: pytest.Config, coverage: ProjectCoverage) -> None:
+    def __init__(
+        self,
+        channel: Channel,
+        config: pytest.Config,
+        coverage: ProjectCoverage,
+        shard: ShardOfTests | None,
+    ) -> None:
         self._send = channel.send
         self._config = config
         self._coverage = coverage
+        self._shard = shard
         self._deselected = 0
         self._workers_collected = False
         self._tests: dict[str, RunningTest] = {}  # by node id
@@ -110,13 +158,15 @@ class Reporter:
 
     @pytest.hookimpl(trylast=True)
     def pytest_collection_finish(self, session: pytest.Session) -> None:
-        self._send("collected", count=len(session.items), deselected=self._deselected)
+        count = len(session.items)
+        total = self._shard.total if self._shard else count
+        self._send("collected", count=count, deselected=self._deselected, total=total)
 
     @pytest.hookimpl(optionalhook=True)
     def pytest_xdist_node_collection_finished(self, ids: Sequence[str]) -> None:
         if not self._workers_collected:  # each of them collects the same tests
             self._workers_collected = True
-            self._send("collected", count=len(ids), deselected=0)
+            self._send("collected", count=len(ids), deselected=0, total=len(ids))
 
     def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.passed:
