@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import closing, contextmanager
 
 import msgspec
@@ -34,9 +34,13 @@ class Container(msgspec.Struct, frozen=True, kw_only=True):
 
 @contextmanager
 def open_container(
-    environment: Mapping[str, str], log: EventLog | None = None
+    environment: Mapping[str, str],
+    log: EventLog | None = None,
+    manage: Callable[..., JobManager] = JobManager,
 ) -> Iterator[Container]:
     """Open the user's store and build everything on it; `log` takes the store's place.
+
+    `manage` takes what :class:`JobManager` does.
 
     Raises :exc:`StoreError` when the store cannot be used.
     """
@@ -45,5 +49,5 @@ def open_container(
     with closing(log or SqliteEventLog(os.path.join(directory, "store.db"))) as the_log:
         hub = Hub()
         with closing(WorkflowEventBus(the_log, hub, owner=owner)) as bus:
-            jobs = JobManager(log=the_log, hub=hub, bus=bus, owner=owner, state_dir=directory)
+            jobs = manage(log=the_log, hub=hub, bus=bus, owner=owner, state_dir=directory)
             yield Container(state_dir=directory, log=the_log, hub=hub, bus=bus, jobs=jobs)

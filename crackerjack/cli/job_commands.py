@@ -11,8 +11,8 @@ from typing import Final
 import msgspec
 
 from crackerjack.cli.reporting import person, print_json, write_report
+from crackerjack.cli.store_option import open_store
 from crackerjack.config import find_project, load_config
-from crackerjack.container import open_container
 from crackerjack.errors import JobEnded, UsageError
 from crackerjack.hooks.diagnostic import printable_path
 from crackerjack.hooks.undo import Restoration
@@ -39,7 +39,7 @@ def jobs(arguments: argparse.Namespace) -> int:
     project = None if arguments.all else find_project(arguments.project)
     limit = int(arguments.limit)
     most = sys.maxsize if arguments.status else limit
-    with open_container(os.environ) as container:
+    with open_store(arguments) as container:
         manager = container.jobs
         rows = [
             listing.job_line(entry, manager.terminal_event(entry))
@@ -62,7 +62,7 @@ def show(arguments: argparse.Namespace) -> int:
     """Show what a job did and found, as text or as a report."""
     from crackerjack.reports import show as whole
 
-    with open_container(os.environ) as container:
+    with open_store(arguments) as container:
         container.jobs.end_lost_jobs()
         snapshot = container.jobs.snapshot(job_or_last(container.jobs, arguments))
     if arguments.json or arguments.format:
@@ -75,7 +75,7 @@ def show(arguments: argparse.Namespace) -> int:
 
 def cancel(arguments: argparse.Namespace) -> int:
     """Ask a running job to stop, in whatever process it runs."""
-    with open_container(os.environ) as container:
+    with open_store(arguments) as container:
         container.jobs.end_lost_jobs()
         entry = container.jobs.entry(arguments.job)
         if entry.terminal is not None or not container.jobs.cancel(arguments.job):
@@ -91,7 +91,7 @@ def cancel(arguments: argparse.Namespace) -> int:
 
 def undo(arguments: argparse.Namespace) -> int:
     """Put back what a job changed; exit code 1 when a file had to be left as it is."""
-    with open_container(os.environ) as container:
+    with open_store(arguments) as container:
         container.jobs.end_lost_jobs()
         job_id = job_or_last(container.jobs, arguments)
         outcomes = container.jobs.undo(job_id, _say_waiting)
@@ -117,7 +117,7 @@ def prune(arguments: argparse.Namespace) -> int:
     root = find_project(arguments.project)
     config = load_config(root, environment=os.environ, overrides={})
     keep = config.keep_jobs if arguments.keep is None else int(arguments.keep)
-    with open_container(os.environ) as container:
+    with open_store(arguments) as container:
         container.jobs.end_lost_jobs()
         count = container.jobs.prune(project=None if arguments.all else root, keep=keep)
     if arguments.json:

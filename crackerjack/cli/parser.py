@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from typing import Any, Final, NoReturn, Protocol
 
 from crackerjack import __version__
+from crackerjack.cli.fleet_arguments import add_broker, add_queue, add_remote_run, add_worker
 from crackerjack.cli.values import count, job_id, port, said, seconds, workers
 from crackerjack.types import ExitCode
 
@@ -129,6 +130,7 @@ def _add_job(parser: argparse.ArgumentParser, *, optional: bool = False) -> None
 def _add_run(parser: argparse.ArgumentParser) -> None:
     _add_what_to_run(parser)
     _add_how_to_run(parser)
+    add_remote_run(parser)
     _add_output(parser)
 
 
@@ -227,6 +229,7 @@ def _add_volume(parser: argparse._ActionsContainer) -> None:
 
 
 def _add_jobs(parser: argparse.ArgumentParser) -> None:
+    add_broker(parser)
     _add_project(parser)
     parser.add_argument("--all", action="store_true", help="the jobs of every project")
     parser.add_argument("--status", metavar="STATUS", help="running, completed, failed, ...")
@@ -235,6 +238,7 @@ def _add_jobs(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_show(parser: argparse.ArgumentParser) -> None:
+    add_broker(parser)
     _add_job(parser, optional=True)
     _add_project(parser)
     parser.add_argument(
@@ -244,6 +248,7 @@ def _add_show(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_events(parser: argparse.ArgumentParser) -> None:
+    add_broker(parser)
     _add_job(parser)
     parser.add_argument(
         "--since", metavar="N", type=count, default=0, help="only events after this seq"
@@ -268,6 +273,7 @@ def _add_server(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_watch(parser: argparse.ArgumentParser) -> None:
+    add_broker(parser)
     _add_job(parser, optional=True)
     _add_project(parser)
     parser.add_argument("--all", action="store_true", help="an overview of all jobs, like top")
@@ -276,17 +282,20 @@ def _add_watch(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_cancel(parser: argparse.ArgumentParser) -> None:
+    add_broker(parser)
     _add_job(parser)
     _add_json(parser)
 
 
 def _add_undo(parser: argparse.ArgumentParser) -> None:
+    add_broker(parser)
     _add_job(parser, optional=True)
     _add_project(parser)
     _add_json(parser)
 
 
 def _add_prune(parser: argparse.ArgumentParser) -> None:
+    add_broker(parser)
     _add_project(parser)
     parser.add_argument("--all", action="store_true", help="the jobs of every project")
     parser.add_argument(
@@ -296,6 +305,7 @@ def _add_prune(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_serve(parser: argparse.ArgumentParser) -> None:
+    add_broker(parser)
     parser.add_argument("--open", action="store_true", help="show the dashboard in the browser")
     parser.add_argument("--host", default="127.0.0.1", help="the address (default: 127.0.0.1)")
     parser.add_argument(
@@ -353,6 +363,7 @@ def _add_completion(parser: argparse.ArgumentParser) -> None:
 
 _JOBS: Final = "crackerjack.cli.job_commands"
 _WATCH: Final = "crackerjack.cli.watch_command"
+_FLEET: Final = "crackerjack.cli.fleet_commands"
 _PROJECTS: Final = "crackerjack.cli.project_commands"
 
 _COMMANDS: Final[dict[str, tuple[str, _Entry, str]]] = {
@@ -365,6 +376,8 @@ _COMMANDS: Final[dict[str, tuple[str, _Entry, str]]] = {
     "undo": (f"{_JOBS}:undo", _add_undo, "put back what a job changed"),
     "prune": (f"{_JOBS}:prune", _add_prune, "forget old jobs"),
     "serve": ("crackerjack.cli.serve_command:serve", _add_serve, "serve every job, live"),
+    "worker": (f"{_FLEET}:worker", add_worker, "run jobs that a broker has for workers"),
+    "queue": (f"{_FLEET}:queue", add_queue, "show what waits for workers, and which there are"),
     "mcp": ("crackerjack.cli.mcp_command:mcp", _add_mcp, "serve AI agents over MCP (stdio)"),
     "hooks": (f"{_PROJECTS}:hooks", _add_listing, "list what will run here, and what will not"),
     "config": (f"{_PROJECTS}:config", _add_listing, "show the configuration and its origins"),

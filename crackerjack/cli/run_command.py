@@ -9,19 +9,21 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from types import FrameType
-from typing import IO, Any, Final
+from typing import IO, Any, Final, Protocol
 
 from crackerjack.cli.open_page import open_job
 from crackerjack.cli.reporting import write_report, write_through
+from crackerjack.cli.store_option import chosen_broker, open_fleet_at
 from crackerjack.config import Config, find_project, load_config, state_dir
 from crackerjack.container import Container, open_container
 from crackerjack.errors import StoreError, UsageError
 from crackerjack.events.event import WorkflowEvent
+from crackerjack.hooks.process import Cancellation
 from crackerjack.jobs.job_manager import Job
 from crackerjack.jobs.snapshot import JobSnapshot
 from crackerjack.reports.safe_text import one_line
 from crackerjack.terminal.view import View, make_view
-from crackerjack.types import ExitCode
+from crackerjack.types import ExitCode, JobId
 from crackerjack.workflow.options import RunOptions
 
 _TICK: Final = 0.1  # seconds between two looks at the clock while nothing happens
@@ -39,25 +41,111 @@ def run(arguments: argparse.Namespace) -> int:
     config = configure(arguments)
     sys.setswitchinterval(_SWITCH)
     with ExitStack() as stack:
-        container = stack.enter_context(open_container(os.environ))
+        place = stack.enter_context(_place(arguments))
         sinks = _open_sinks(stack, arguments)
         report = _open_output(stack, arguments.output, "--output")
-        job = container.jobs.start(config, _options(arguments, config.root), arguments.job_id)
-        snapshot = JobSnapshot(job_id=job.job_id)
+        job = place.begin(config, _options(arguments, config.root), arguments.job_id)
         view = stack.enter_context(closing(_view(arguments)))
+        for note in place.notes:
+            (_say if arguments.detach else view.note)(note)
+        if arguments.detach:
+            print(job.job_id)
+            return ExitCode.PASSED
+        snapshot = JobSnapshot(job_id=job.job_id)
         if arguments.format or arguments.json:  # else nobody asks what the job is
             sinks.append(snapshot.apply)
         if arguments.open and (trouble := open_job(job.job_id)):
             view.note(trouble)
         with _interruptible(job):
-            exit_code = _follow(container, job, [*sinks, view.handle], view)
-        _keep_house(container, config, job, view)
+            exit_code = _follow(place.container, job, [*sinks, job.handle, view.handle], view)
+        for note in place.settle(config, job):
+            view.note(note)
+        _keep_house(place.container, config, view)
         view.close()
         if arguments.format:
             write_report(snapshot, arguments.format, report or sys.stdout.buffer)
     if arguments.json and exit_code == ExitCode.USAGE and snapshot.reason:
         print(f"crackerjack: error: {one_line(snapshot.reason)}", file=sys.stderr)
     return exit_code
+
+
+class Followed(Protocol):
+    """A job that was begun, here or elsewhere."""
+
+    trouble: StoreError | None
+
+    @property
+    def job_id(self) -> JobId:
+        """Its id."""
+        ...
+
+    @property
+    def cancellation(self) -> Cancellation:
+        """Whether it was interrupted."""
+        ...
+
+    def handle(self, event: WorkflowEvent) -> None:
+        """Take in an event of the job."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> ExitCode | None:
+        """The exit code once the job has ended; None when `timeout` seconds pass before."""
+        ...
+
+    def stop(self, why: str) -> None:
+        """Interrupt it."""
+        ...
+
+    def stop_now(self) -> None:
+        """End without grace what runs here."""
+        ...
+
+
+class Place(Protocol):
+    """Where a job is to run."""
+
+    container: Container
+    notes: list[str]
+    """What the user should know of how it began."""
+
+    def begin(self, config: Config, options: RunOptions, job_id: str | None) -> Followed:
+        """Begin a job."""
+        ...
+
+    def settle(self, config: Config, job: Followed) -> list[str]:
+        """Do what is left to do when it has ended; returns what the user should know."""
+        ...
+
+
+class _Here:
+    """This process."""
+
+    def __init__(self, container: Container) -> None:
+        self.container = container
+        self.notes: list[str] = []
+        self._job: Job | None = None
+
+    def begin(self, config: Config, options: RunOptions, job_id: str | None) -> Followed:
+        self._job = self.container.jobs.start(config, options, JobId(job_id) if job_id else None)
+        return self._job
+
+    def settle(self, config: Config, job: Followed) -> list[str]:  # noqa: ARG002
+        return [self._job.note] if self._job is not None and self._job.note else []
+
+
+@contextmanager
+def _place(arguments: argparse.Namespace) -> Iterator[Place]:
+    address = chosen_broker(arguments)
+    if address is None:
+        if arguments.detach:
+            raise UsageError("--detach needs workers that do the work: give --broker too")
+        with open_container(os.environ) as container:
+            yield _Here(container)
+        return
+    from crackerjack.cli.fleet_commands import Elsewhere
+
+    with open_fleet_at(address, "run") as fleet:
+        yield Elsewhere(fleet, arguments)
 
 
 def _check_outputs(arguments: argparse.Namespace) -> None:
@@ -74,6 +162,11 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
 def configure(arguments: argparse.Namespace) -> Config:
     """The configuration of the project that the command line names, with its overrides."""
     root = find_project(arguments.project)
+    return load_config(root, environment=os.environ, overrides=overrides_of(arguments))
+
+
+def overrides_of(arguments: argparse.Namespace) -> dict[str, Any]:
+    """The settings that the command line gives."""
     chosen = {
         "check": getattr(arguments, "check", None),
         "strip_code": getattr(arguments, "strip_code", None),
@@ -82,8 +175,7 @@ def configure(arguments: argparse.Namespace) -> Config:
         "timeout": getattr(arguments, "timeout", None),
         "cache": False if getattr(arguments, "no_cache", False) else None,
     }
-    overrides = {key: value for key, value in chosen.items() if value is not None}
-    return load_config(root, environment=os.environ, overrides=overrides)
+    return {key: value for key, value in chosen.items() if value is not None}
 
 
 def _options(arguments: argparse.Namespace, root: str) -> RunOptions:
@@ -147,10 +239,8 @@ def _close(stream: IO[bytes]) -> None:
         stream.close()
 
 
-def _keep_house(container: Container, config: Config, job: Job, view: View) -> None:
+def _keep_house(container: Container, config: Config, view: View) -> None:
     """Forget old jobs, now that this one has been shown; what goes wrong changes no outcome."""
-    if job.note:
-        view.note(job.note)
     try:
         container.jobs.prune(project=config.root, keep=config.keep_jobs)
     except StoreError as error:
@@ -164,6 +254,10 @@ def _line_writer(stream: IO[bytes]) -> Sink:
     return write
 
 
+def _say(text: str) -> None:
+    print(one_line(text), file=sys.stderr)
+
+
 class _Notes:
     """The view beside ``--json``: only what is not an event, on stderr."""
 
@@ -175,7 +269,7 @@ class _Notes:
 
     def note(self, text: str) -> None:
         """Show the message."""
-        print(one_line(text), file=sys.stderr)
+        _say(text)
 
     def close(self) -> None:
         """Nothing was changed."""
@@ -189,7 +283,7 @@ def _view(arguments: argparse.Namespace) -> View:
     return make_view(stream, verbosity=arguments.verbose - arguments.quiet)
 
 
-def _follow(container: Container, job: Job, sinks: list[Sink], view: View) -> int:
+def _follow(container: Container, job: Followed, sinks: list[Sink], view: View) -> int:
     """Hand every event of the job to the sinks until the job has ended and all is shown."""
     subscription = container.jobs.subscribe(job.job_id)
     warned = False
@@ -219,7 +313,7 @@ def _follow(container: Container, job: Job, sinks: list[Sink], view: View) -> in
 
 
 @contextmanager
-def _interruptible(job: Job) -> Iterator[None]:
+def _interruptible(job: Followed) -> Iterator[None]:
     """Let Ctrl-C, SIGTERM and SIGHUP interrupt the job; the second one ends the process at once."""
 
     def stop(number: int, _frame: FrameType | None) -> None:

@@ -7,7 +7,7 @@ import os
 import sys
 
 from crackerjack.cli.open_page import open_page
-from crackerjack.container import open_container
+from crackerjack.cli.store_option import open_store
 from crackerjack.errors import UsageError
 from crackerjack.server_container import open_web
 from crackerjack.types import ExitCode
@@ -27,7 +27,7 @@ def serve(arguments: argparse.Namespace) -> int:
     admission.check_binding(arguments.host)
     roots = project_roots(arguments.project_root)
     with (
-        open_container(os.environ) as container,
+        open_store(arguments, live=True) as container,
         listen(arguments.host, arguments.port) as listener,
         open_web(container, admission, roots=roots) as web,
     ):

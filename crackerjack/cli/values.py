@@ -44,4 +44,6 @@ def _within(
 seconds: Final = _within(0.001, 10**9, float, "seconds")
 count: Final = _within(0, 10**9, int, "items")
 port: Final = _within(0, 65535, int, "a port")
+slots: Final = _within(1, 256, int, "jobs")
+priority: Final = _within(0, 9, int, "the priority")
 workers: Final = _within(1, 256, int, "hooks")

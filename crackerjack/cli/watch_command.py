@@ -12,7 +12,8 @@ from typing import Final
 
 from crackerjack.cli.job_commands import job_or_last
 from crackerjack.cli.overview_command import wants_overview, watch_overview
-from crackerjack.container import Container, open_container
+from crackerjack.cli.store_option import open_store
+from crackerjack.container import Container
 from crackerjack.errors import FutureCursor, StoreError, UsageError
 from crackerjack.events.event import WorkflowEvent
 from crackerjack.events.payload import WorkflowEnded
@@ -42,7 +43,7 @@ def watch(arguments: argparse.Namespace) -> int:
                 import asyncio
 
                 return asyncio.run(_watch_server(arguments, view))
-            with open_container(os.environ) as container:
+            with open_store(arguments, live=True) as container:
                 if wants_overview(container, arguments):
                     return watch_overview(container, arguments)
                 return _watch_store(container, arguments, view)
@@ -56,7 +57,7 @@ def events(arguments: argparse.Namespace) -> int:
     """Print a job's events as JSON lines; with ``--follow``, until it ends."""
     if arguments.url:
         return _print_from_server(arguments)
-    with open_container(os.environ) as container:
+    with open_store(arguments, live=True) as container:
         manager = container.jobs
         entry = manager.entry(arguments.job)
         if arguments.since > entry.head:

@@ -1,0 +1,256 @@
+"""One job on one worker: from its claim to its terminal event, or to its return to the queue."""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from typing import Final
+
+import msgspec
+
+from crackerjack.config import Config, load_config
+from crackerjack.errors import CrackerjackError, JobEnded, StoreError, StoreUnavailable, UnknownJob
+from crackerjack.events.bus import WorkflowEventBus
+from crackerjack.events.event import draft
+from crackerjack.events.log import EventLog, JobEntry
+from crackerjack.events.payload import (
+    EventType,
+    JobQueued,
+    JobRequeued,
+    Payload,
+    WorkflowEnded,
+)
+from crackerjack.fleet.bundle import unpack
+from crackerjack.fleet.objects import ObjectStore
+from crackerjack.fleet.queued_job import QUEUE, QueuedJob
+from crackerjack.fleet.work_queue import Claim
+from crackerjack.hooks.process import Cancellation
+from crackerjack.hooks.project import Project
+from crackerjack.jobs.job_manager import Job, JobManager, Terms
+from crackerjack.jobs.lease import LEASE_SECONDS, Lease
+from crackerjack.types import ExitCode, JobId
+from crackerjack.workflow.work import Work
+
+_BEAT: Final = 1.0
+"""Seconds between two words to the broker that the work goes on."""
+_LOGGER: Final = logging.getLogger("crackerjack.worker")
+
+
+Prepare = Callable[[str, Cancellation], AbstractContextManager[object]]
+"""Makes the project in a directory ready to be checked while the block runs, say by an environment.
+
+Raises :exc:`CrackerjackError`, also when it is cancelled.
+"""
+Share = Callable[[QueuedJob, Project, Work, Cancellation], Work]
+"""Who does the work of a job, given who would do it here."""
+
+
+class Parts(msgspec.Struct, frozen=True, kw_only=True):
+    """What a worker works with."""
+
+    log: EventLog
+    bus: WorkflowEventBus
+    jobs: JobManager
+    objects: ObjectStore
+    prepare: Prepare
+    keep_changes: Callable[[JobId, Config], None]
+    """Puts what a job changed in the project where its submitter finds it."""
+    share: Share
+    owner: str
+    state_dir: str
+    environment: Mapping[str, str]
+
+
+class Assignment:
+    """Runs a claimed job in `directory`, which is this one's alone.
+
+    :meth:`run` returns when the job has ended, was given back or is another worker's by now.
+    """
+
+    def __init__(self, claim: Claim, parts: Parts, directory: str) -> None:
+        self._claim = claim
+        self._parts = parts
+        self._directory = directory
+        self._job: Job | None = None
+        self._cancel = Cancellation()
+        self._giving_back = threading.Event()
+
+    @property
+    def queued(self) -> QueuedJob:
+        """The job as it was asked for."""
+        return self._claim.job
+
+    def run(self) -> None:
+        """Do the work, and say to the broker that it goes on."""
+        with kept(self._claim):
+            try:
+                self._run()
+            except JobEnded as ended:
+                _LOGGER.info("%s", ended)
+            except UnknownJob:
+                self._claim.done()
+            except StoreError as error:
+                _LOGGER.warning("job %s: %s", self.queued.job_id, error)
+                self._claim.give_back()
+
+    def give_back(self, reason: str) -> None:
+        """Stop, and let another worker run the job from the beginning."""
+        self._giving_back.set()
+        job_id = self.queued.job_id
+        with suppress(StoreError):
+            attempt = self._attempt()
+            self._parts.log.take_over(
+                job_id, old_owner=self._parts.owner, new_owner=QUEUE, expires=_never()
+            )
+            requeued = JobRequeued(reason=reason, attempt=attempt)
+            self._parts.log.append([draft(job_id, EventType.JOB_REQUEUED, requeued)], owner=QUEUE)
+        self._cancel.cancel(reason)
+        if self._job is not None:
+            self._job.stop(reason)
+
+    def _run(self) -> None:
+        entry = self._parts.log.job(self.queued.job_id)
+        if entry.terminal is not None:
+            self._claim.done()
+            return
+        attempt = self._attempt() + (entry.header.owner != QUEUE)
+        lost = entry.header.owner if entry.header.owner != QUEUE else ""
+        if not self._take(entry):
+            self._claim.give_back()
+            return
+        if lost and attempt > self.queued.max_attempts:
+            self._fail(
+                f"{self.queued.max_attempts} workers were lost while they ran it, the last one was {lost}"
+            )
+        elif entry.cancel_requested:
+            self._end(EventType.WORKFLOW_INTERRUPTED, ExitCode.INTERRUPTED, "cancelled")
+        else:
+            if lost:
+                reason = f"worker {lost} was lost"
+                self._publish(EventType.JOB_REQUEUED, JobRequeued(reason=reason, attempt=attempt))
+            self._work(entry)
+        if self._giving_back.is_set():
+            self._claim.give_back()
+        elif self._parts.bus.fenced(self.queued.job_id) is None:
+            self._claim.done()
+
+    def _work(self, entry: JobEntry) -> None:
+        worker = self._parts.owner.rpartition(":")[0]
+        waits = JobQueued(reason=f"worker {worker} makes the project ready")
+        self._publish(EventType.JOB_QUEUED, waits)
+        with ExitStack() as stack:
+            try:
+                config = self._ready(stack)
+                if self._giving_back.is_set():
+                    return
+                self._job = self._parts.jobs.resume(
+                    entry, config, self.queued.options, self._terms(config)
+                )
+            except StoreError:
+                raise
+            except CrackerjackError as error:
+                self._could_not_begin(error)
+                return
+            if self._giving_back.is_set():
+                self._job.stop("given back")
+            self._job.wait()
+
+    def _ready(self, stack: ExitStack) -> Config:
+        """The project, with all that it needs."""
+        with Lease(
+            self._parts.log,
+            self.queued.job_id,
+            owner=self._parts.owner,
+            on_cancel=lambda: self._cancel.cancel("cancelled"),
+            on_lost=lambda: self._cancel.cancel("taken over by another worker"),
+        ):
+            config = self._project()
+            stack.enter_context(self._parts.prepare(config.root, self._cancel))
+        return config
+
+    def _could_not_begin(self, error: CrackerjackError) -> None:
+        if self._giving_back.is_set():
+            return
+        if self._cancel.is_set:
+            reason = self._cancel.reason
+            self._end(EventType.WORKFLOW_INTERRUPTED, ExitCode.INTERRUPTED, reason)
+        else:
+            self._fail(str(error))
+
+    def _terms(self, config: Config) -> Terms:
+        return Terms(
+            before_end=lambda: self._parts.keep_changes(self.queued.job_id, config),
+            share=self._share,
+        )
+
+    def _share(self, project: Project, own: Work, cancel: Cancellation) -> Work:
+        return self._parts.share(self.queued, project, own, cancel)
+
+    def _project(self) -> Config:
+        shutil.rmtree(self._directory, ignore_errors=True)
+        unpack(self.queued.bundle, self._parts.objects, self._directory)
+        root = os.path.realpath(self._directory)
+        return load_config(
+            root, environment=self._parts.environment, overrides=self.queued.overrides
+        )
+
+    def _attempt(self) -> int:
+        """Which one this is, by what the log says of those before."""
+        attempt, after, log = 1, 0, self._parts.log
+        while page := log.read(self.queued.job_id, after, 1000):
+            after = page[-1].seq
+            for event in page:
+                if event.event_type == EventType.JOB_REQUEUED:
+                    attempt = int(event.data.get("attempt", attempt))
+        return attempt
+
+    def _take(self, entry: JobEntry) -> bool:
+        taken = self._parts.log.take_over(
+            self.queued.job_id,
+            old_owner=entry.header.owner,
+            new_owner=self._parts.owner,
+            expires=time.time() + LEASE_SECONDS,
+        )
+        self._parts.bus.reopen(self.queued.job_id)
+        return taken
+
+    def _fail(self, reason: str) -> None:
+        self._end(EventType.WORKFLOW_FAILED, ExitCode.USAGE, reason)
+
+    def _end(self, event_type: EventType, exit_code: ExitCode, reason: str) -> None:
+        ended = WorkflowEnded(success=False, duration=0.0, exit_code=exit_code, reason=reason)
+        self._publish(event_type, ended)
+
+    def _publish(self, event_type: EventType, payload: Payload) -> None:
+        self._parts.bus.publish(self.queued.job_id, event_type, payload)
+        self._parts.bus.flush()
+
+
+@contextmanager
+def kept(claim: Claim) -> Iterator[None]:
+    """Say to the broker that the work goes on, while the block runs."""
+    over = threading.Event()
+
+    def keep() -> None:
+        while not over.wait(_BEAT):
+            # A place that was lost is no reason to stop: whoever has the job now fences us out.
+            with suppress(StoreUnavailable):
+                claim.keep()
+
+    thread = threading.Thread(target=keep, name="crackerjack-claim", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        thread.join()
+
+
+def _never() -> float:
+    """When the lease of a job ends that waits in the queue."""
+    return time.time() + 10 * 365 * 24 * 3600.0

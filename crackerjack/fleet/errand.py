@@ -1,0 +1,91 @@
+"""A part of a job that another worker is asked to do, from the side of the one that runs the job."""
+
+from __future__ import annotations
+
+import queue
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from types import TracebackType
+from typing import Self
+
+import msgspec
+from nats.aio.msg import Msg
+
+from crackerjack.errors import StoreUnavailable
+from crackerjack.events.broker import Broker
+from crackerjack.fleet.queued_job import QueuedJob
+from crackerjack.fleet.task_talk import STOP, Said, decode_said
+from crackerjack.fleet.work_queue import WorkQueue
+
+
+class Errand:
+    """Puts the part into the queue while the block runs, and receives what its worker says."""
+
+    def __init__(self, broker: Broker, work: WorkQueue, queued: QueuedJob, answers: str) -> None:
+        self._broker = broker
+        self._work = work
+        self._queued = queued
+        self._answers = answers
+        self._lock = threading.Lock()
+        self._said: queue.SimpleQueue[Said] = queue.SimpleQueue()
+        self._closed = False
+        self._unsubscribe: Callable[[], None] = lambda: None
+        self._attempt = ""
+        self.worker = ""
+        """Who does it; empty while nobody has begun."""
+        self.attempts = 0
+        """How many workers have begun it."""
+        self.began: float = 0.0
+        """When the last of them did: seconds of :func:`time.monotonic`."""
+
+    def __enter__(self) -> Self:
+        self._unsubscribe = self._broker.subscribe(self._answers, self._received)
+        self._work.put(self._queued)
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        with self._lock:
+            self._closed = True
+        self._unsubscribe()
+        with suppress(StoreUnavailable):
+            self._broker.publish(f"{self._answers}.{STOP}", b"")
+        with suppress(StoreUnavailable):
+            self._work.remove(self._queued.key)
+
+    def next(self, timeout: float) -> Said | None:
+        """What the worker said next; None when it says nothing for so many seconds."""
+        try:
+            return self._said.get(timeout=timeout)
+        except queue.Empty:
+            return None
+
+    def withdraw(self) -> bool:
+        """Take it back, unless somebody has begun it; the block is then to be left."""
+        with self._lock:
+            self._closed = not self.worker
+            return self._closed
+
+    def _received(self, message: Msg) -> None:
+        # On the connection's thread.
+        try:
+            said = decode_said(message.data)
+        except msgspec.MsgspecError:
+            return
+        with self._lock:
+            if self._closed:
+                return
+            if said.started:
+                self._attempt, self.worker = said.attempt, said.worker
+                self.attempts += 1
+                self.began = time.monotonic()
+            if said.attempt != self._attempt:
+                return  # of a worker that is slow to hear that another has it now
+        self._said.put(said)
+        self._broker.answer(message)

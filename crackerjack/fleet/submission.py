@@ -1,0 +1,74 @@
+"""Handing a job to the fleet, and following it as if it ran here."""
+
+from __future__ import annotations
+
+import threading
+import time
+from contextlib import suppress
+from typing import Final
+
+from crackerjack.errors import StoreError
+from crackerjack.events.event import WorkflowEvent, draft
+from crackerjack.events.log import EventLog, JobHeader
+from crackerjack.events.payload import EventType, JobQueued, WorkflowEnded
+from crackerjack.fleet.queued_job import QUEUE, QueuedJob
+from crackerjack.fleet.work_queue import WorkQueue
+from crackerjack.hooks.process import Cancellation
+from crackerjack.types import ExitCode, JobId
+
+_NEVER: Final = 10 * 365 * 24 * 3600.0
+"""Seconds that a job in the queue may wait for a worker."""
+
+
+def submit(log: EventLog, queue: WorkQueue, job: QueuedJob, workflow: str) -> None:
+    """Open the job's log and queue it. Raises :exc:`JobExists` and :exc:`StoreUnavailable`."""
+    now = time.time()
+    header = JobHeader(
+        job_id=job.job_id, project=job.project, workflow=workflow, created=now, owner=QUEUE
+    )
+    log.create_job(header, now + _NEVER)
+    waits = JobQueued(reason=waiting_for(job))
+    log.append([draft(job.job_id, EventType.JOB_QUEUED, waits)], owner=QUEUE)
+    queue.put(job)
+
+
+def waiting_for(job: QueuedJob) -> str:
+    """What a job waits for, in words."""
+    return f"a worker with {', '.join(job.needs)}" if job.needs else "a worker"
+
+
+class RemoteJob:
+    """A job that a worker runs, for whoever asked for it here."""
+
+    trouble: StoreError | None = None
+    note = ""
+
+    def __init__(self, log: EventLog, job_id: JobId) -> None:
+        self.job_id: Final = job_id
+        self.cancellation: Final = Cancellation()
+        self._log = log
+        self._exit_code: ExitCode | None = None
+
+    def handle(self, event: WorkflowEvent) -> None:
+        """Take in an event of the job."""
+        if event.terminal and isinstance(ended := event.payload, WorkflowEnded):
+            self._exit_code = ExitCode(ended.exit_code)
+
+    def wait(self, timeout: float | None = None) -> ExitCode | None:  # noqa: ARG002 - as of a job here
+        """The exit code, once the terminal event was handled."""
+        return self._exit_code
+
+    def stop(self, why: str) -> None:
+        """Ask the worker to stop. May be called by a signal's handler."""
+        self.cancellation.cancel(why)
+        threading.Thread(target=self._cancel, name="crackerjack-cancel", daemon=True).start()
+
+    def stop_now(self) -> None:
+        """Nothing runs here that could be ended."""
+
+    def _cancel(self) -> None:
+        while self._exit_code is None:
+            with suppress(StoreError):
+                self._log.request_cancel(self.job_id)
+                return
+            time.sleep(0.5)
