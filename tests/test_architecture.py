@@ -30,7 +30,8 @@ LEVELS: Final = (
     {"terminal", "web", "fleet"},
     {"mcp"},
     {"container"},
-    {"server_container"},
+    {"server_container", "fleet_container"},
+    {"worker_container"},
     {"cli"},
     {"__main__"},
 )

@@ -9,16 +9,17 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing, contextmanager, suppress
 from types import FrameType
-from typing import IO, Any, Final, Protocol
+from typing import IO, Any, Final
 
+from crackerjack.cli.configuring import configure
 from crackerjack.cli.open_page import open_job
+from crackerjack.cli.place import Followed, Place
 from crackerjack.cli.reporting import write_report, write_through
 from crackerjack.cli.store_option import chosen_broker, open_fleet_at
-from crackerjack.config import Config, find_project, load_config, state_dir
+from crackerjack.config import Config, state_dir
 from crackerjack.container import Container, open_container
 from crackerjack.errors import StoreError, UsageError
 from crackerjack.events.event import WorkflowEvent
-from crackerjack.hooks.process import Cancellation
 from crackerjack.jobs.job_manager import Job
 from crackerjack.jobs.snapshot import JobSnapshot
 from crackerjack.reports.safe_text import one_line
@@ -69,54 +70,6 @@ def run(arguments: argparse.Namespace) -> int:
     return exit_code
 
 
-class Followed(Protocol):
-    """A job that was begun, here or elsewhere."""
-
-    trouble: StoreError | None
-
-    @property
-    def job_id(self) -> JobId:
-        """Its id."""
-        ...
-
-    @property
-    def cancellation(self) -> Cancellation:
-        """Whether it was interrupted."""
-        ...
-
-    def handle(self, event: WorkflowEvent) -> None:
-        """Take in an event of the job."""
-        ...
-
-    def wait(self, timeout: float | None = None) -> ExitCode | None:
-        """The exit code once the job has ended; None when `timeout` seconds pass before."""
-        ...
-
-    def stop(self, why: str) -> None:
-        """Interrupt it."""
-        ...
-
-    def stop_now(self) -> None:
-        """End without grace what runs here."""
-        ...
-
-
-class Place(Protocol):
-    """Where a job is to run."""
-
-    container: Container
-    notes: list[str]
-    """What the user should know of how it began."""
-
-    def begin(self, config: Config, options: RunOptions, job_id: str | None) -> Followed:
-        """Begin a job."""
-        ...
-
-    def settle(self, config: Config, job: Followed) -> list[str]:
-        """Do what is left to do when it has ended; returns what the user should know."""
-        ...
-
-
 class _Here:
     """This process."""
 
@@ -142,7 +95,7 @@ def _place(arguments: argparse.Namespace) -> Iterator[Place]:
         with open_container(os.environ) as container:
             yield _Here(container)
         return
-    from crackerjack.cli.fleet_commands import Elsewhere
+    from crackerjack.cli.elsewhere import Elsewhere
 
     with open_fleet_at(address, "run") as fleet:
         yield Elsewhere(fleet, arguments)
@@ -157,25 +110,6 @@ def _check_outputs(arguments: argparse.Namespace) -> None:
         file, other = map(os.path.realpath, (arguments.output, arguments.events_file))
         if file == other and (os.path.isfile(file) or not os.path.exists(file)):
             raise UsageError("--output and --events-file name one file: give each its own")
-
-
-def configure(arguments: argparse.Namespace) -> Config:
-    """The configuration of the project that the command line names, with its overrides."""
-    root = find_project(arguments.project)
-    return load_config(root, environment=os.environ, overrides=overrides_of(arguments))
-
-
-def overrides_of(arguments: argparse.Namespace) -> dict[str, Any]:
-    """The settings that the command line gives."""
-    chosen = {
-        "check": getattr(arguments, "check", None),
-        "strip_code": getattr(arguments, "strip_code", None),
-        "fail_fast": getattr(arguments, "fail_fast", None),
-        "jobs": getattr(arguments, "jobs", None),
-        "timeout": getattr(arguments, "timeout", None),
-        "cache": False if getattr(arguments, "no_cache", False) else None,
-    }
-    return {key: value for key, value in chosen.items() if value is not None}
 
 
 def _options(arguments: argparse.Namespace, root: str) -> RunOptions:

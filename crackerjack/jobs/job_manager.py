@@ -41,7 +41,7 @@ from crackerjack.jobs.tested_runs import outcomes_at
 from crackerjack.masking import Masker
 from crackerjack.types import ExitCode, JobId
 from crackerjack.workflow.options import RunOptions
-from crackerjack.workflow.run import Run
+from crackerjack.workflow.run import History, Run
 from crackerjack.workflow.runner import WorkflowRunner
 from crackerjack.workflow.work import OwnWork, Work
 from crackerjack.workflow.workflow import Workflow, select_workflow
@@ -359,21 +359,19 @@ class JobManager:
             config=config,
             options=options,
             workflow=workflow,
-            history=load_history(
-                self._log,
-                path,
-                workflow.key,
-                options.how_much(config),
-                tests=workflow.has_tests,
-            ),
+            history=self._history(path, config, options, workflow),
             publish=publish,
             project=project,
-            work=job.terms.share(
-                project, OwnWork(project, config.jobs or project.cores), job.cancellation
-            ),
+            work=job.terms.share(project, OwnWork(project), job.cancellation),
             cancel=job.cancellation,
             outcomes_at=partial(outcomes_at, self._log, config.root),
         )
+
+    def _history(
+        self, path: str, config: Config, options: RunOptions, workflow: Workflow
+    ) -> History:
+        how_much = options.how_much(config)
+        return load_history(self._log, path, workflow.key, how_much, tests=workflow.has_tests)
 
     def _await_turn(self, run: Run, lock: ProjectLock) -> bool:
         return lock.acquire(

@@ -61,13 +61,12 @@ class Work(Protocol):
 class OwnWork:
     """The :class:`Work` of a process that does everything itself."""
 
-    def __init__(self, project: Project, hands: int) -> None:
+    def __init__(self, project: Project) -> None:
         self._project = project
-        self._hands = hands
 
     @property
     def hands(self) -> int:
-        return self._hands
+        return self._project.config.jobs or self._project.cores
 
     def run_hook(self, order: HookOrder, on_output: OnOutput, on_again: OnAgain) -> HookResult:  # noqa: ARG002
         return self._project.run_hook(
