@@ -9,8 +9,7 @@ from __future__ import annotations
 import re
 import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
@@ -30,8 +29,8 @@ from crackerjack.hooks.execution import OnOutput
 from crackerjack.hooks.hook import HookResult
 from crackerjack.hooks.process import Cancellation
 from crackerjack.hooks.project import Project
-from crackerjack.hooks.pytest_session import TestOutcome, TestResult
-from crackerjack.hooks.testing import Shard, TestRun
+from crackerjack.hooks.pytest_session import TestResult
+from crackerjack.hooks.testing import Shard, TestRun, merged
 from crackerjack.types import HookStatus
 from crackerjack.workflow.work import HookOrder, OnAgain, Work
 
@@ -48,15 +47,6 @@ _SEVERAL_PROCESSES: Final = re.compile(
     r"(?:^|[\s\"'=])(?:-n(?:\s|=|\d|auto)|--numprocesses|--dist\b|--cov)"
 )
 """In pytest's options: what divides the tests itself, or measures all of them together."""
-_WORST_FIRST: Final = (
-    HookStatus.TOOL_ERROR,
-    HookStatus.TIMED_OUT,
-    HookStatus.TOOL_MISSING,
-    HookStatus.INCONCLUSIVE,
-    HookStatus.FAILED,
-    HookStatus.PASSED,
-    HookStatus.SKIPPED,
-)
 
 
 class SharedWork:
@@ -292,27 +282,6 @@ class _Tests:
                 return
             self._seen.add(result.nodeid)
             self._on_test(result)
-
-
-def merged(runs: Iterable[TestRun]) -> TestRun:
-    """The shards' runs as the one that they are together."""
-    ended = sorted(runs, key=lambda run: _WORST_FIRST.index(run.status))
-    worst = ended[0]
-    counts: Counter[TestOutcome] = Counter()
-    failures: dict[str, TestResult] = {}
-    for run in ended:
-        counts.update(run.counts)
-        failures.update((failure.nodeid, failure) for failure in run.failures)
-    return msgspec.structs.replace(
-        worst,
-        duration=max(run.duration for run in ended),
-        counts=dict(counts),
-        collected=sum(run.collected or 0 for run in ended),
-        deselected=max(run.deselected for run in ended),
-        failures=tuple(failures.values()),
-        coverage=None,
-        cancelled=any(run.cancelled for run in ended),
-    )
 
 
 def seconds_of_test_files(log: EventLog, project: str) -> dict[str, float]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import ClassVar, Final
 
 import msgspec
@@ -17,6 +18,15 @@ from crackerjack.hooks.pytest_session import PytestSession, TestOutcome, TestRes
 from crackerjack.types import HookStatus
 
 _PLUGIN_DIRECTORY: Final = os.path.join(os.path.dirname(__file__), "pytest_plugin")
+_WORST_FIRST: Final = (
+    HookStatus.TOOL_ERROR,
+    HookStatus.TIMED_OUT,
+    HookStatus.TOOL_MISSING,
+    HookStatus.INCONCLUSIVE,
+    HookStatus.FAILED,
+    HookStatus.PASSED,
+    HookStatus.SKIPPED,
+)
 _WORDS: Final = 8 * 1024
 """Characters of the end of each stream in which pytest's own words are looked for."""
 _CONTROL: Final = re.compile(r"\x1b\[[0-9;?]*[A-Za-z]|[\x00-\x08\x0b-\x1f\x7f]")
@@ -126,6 +136,29 @@ def run_tests(
         coverage=session.coverage,
         pytest_version=session.pytest_version,
         cancelled=result.cancelled,
+    )
+
+
+def merged(runs: Iterable[TestRun]) -> TestRun:
+    """The runs of all shards as the one that they are together.
+
+    Its coverage is not known: that of a shard says nothing of the others.
+    """
+    ended = sorted(runs, key=lambda run: _WORST_FIRST.index(run.status))
+    counts: Counter[TestOutcome] = Counter()
+    failures: dict[str, TestResult] = {}
+    for run in ended:
+        counts.update(run.counts)
+        failures.update((failure.nodeid, failure) for failure in run.failures)
+    return msgspec.structs.replace(
+        ended[0],
+        duration=max(run.duration for run in ended),
+        counts=dict(counts),
+        collected=sum(run.collected or 0 for run in ended),
+        deselected=max(run.deselected for run in ended),
+        failures=tuple(failures.values()),
+        coverage=None,
+        cancelled=any(run.cancelled for run in ended),
     )
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from crackerjack.hooks.process import Cancellation
 from crackerjack.hooks.process_groups import NoGroups
 from crackerjack.hooks.pytest_session import TestResult
-from crackerjack.hooks.testing import TestRun, run_tests
+from crackerjack.hooks.testing import Shard, TestRun, run_tests
 
 
 class Project:
@@ -36,6 +36,7 @@ class Project:
         source_roots: Sequence[str] = (),
         coverage: bool = True,
         on_test: Callable[[TestResult], None] | None = None,
+        shard: Shard | None = None,
     ) -> TestRun:
         def take(result: TestResult) -> None:
             self.results.append(result)
@@ -58,6 +59,7 @@ class Project:
             source_roots=source_roots,
             coverage=coverage,
             has_tests=has_tests,
+            shard=shard,
         )
 
     def outcomes(self) -> dict[str, str]:
