@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from benches.paired import print_table, verdict
+from benches.paired import Row, print_table, verdict
 from crackerjack.types import JobId
 from tests.web.browser import Tab, chromium
 from tests.web.serving import Writer, serving
@@ -47,9 +47,6 @@ def main() -> None:
             rows += _seen(writer, server.http, directory)
             rows += _busy(writer, server.http, directory)
     print_table("The dashboard in Chromium", ("", "measured", "bar"), rows)
-
-
-Row = tuple[str, str, str]
 
 
 def _row(what: str, value: float, bar: float, unit: str) -> Row:

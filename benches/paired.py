@@ -104,9 +104,14 @@ def print_table(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]
     sys.stdout.flush()
 
 
-def verdict(value: float, bar: float, unit: str = "") -> str:
-    """Whether `value` keeps to a bar that it must not pass."""
-    return f"{'holds' if value <= bar else 'MISSED'}: <= {bar:g}{unit}"
+Row = tuple[str, str, str]
+"""Of a table: what was measured, what it came to, and the bar."""
+
+
+def verdict(value: float, bar: float, unit: str = "", *, at_least: bool = False) -> str:
+    """Whether `value` keeps to a bar that it must not pass, or must reach."""
+    sign, holds = (">=", value >= bar) if at_least else ("<=", value <= bar)
+    return f"{'holds' if holds else 'MISSED'}: {sign} {bar:g}{unit}"
 
 
 def milliseconds(seconds: float) -> str:

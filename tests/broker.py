@@ -54,6 +54,10 @@ class NatsServer:
             self._process.wait()
             self._process = None
 
+    def log(self) -> str:
+        """What the server has said."""
+        return (self._directory / "server.log").read_text()
+
     def signal(self, how: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(how)
