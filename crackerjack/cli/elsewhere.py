@@ -112,7 +112,7 @@ def _fate_of_fixes(applied: Sequence[Applied], job_id: JobId) -> list[str]:
     ]
     if count := fates[Fate.APPLIED]:
         files = "1 file was" if count == 1 else f"{count} files were"
-        notes.append(f"{files} fixed here too; `crackerjack undo {job_id}` takes it back.")
+        notes.append(f"{files} fixed here too; `crackerjack undo {job_id}` takes that back.")
     return notes
 
 

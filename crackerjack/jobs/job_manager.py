@@ -364,7 +364,7 @@ class JobManager:
             project=project,
             work=job.terms.share(project, OwnWork(project), job.cancellation),
             cancel=job.cancellation,
-            outcomes_at=partial(outcomes_at, self._log, config.root),
+            outcomes_at=partial(outcomes_at, self._log, path),
         )
 
     def _history(
