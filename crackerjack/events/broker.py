@@ -27,6 +27,8 @@ _PING: Final = 2
 """Seconds between pings; a server that is silent for three of them is gone."""
 _ANSWER: Final = 5.0
 """Seconds that a server may take for an answer."""
+_NOBODY: Final = "503"
+"""The status of the answer when nobody listens."""
 _LOGGER: Final = logging.getLogger("crackerjack.broker")
 
 Result = TypeVar("Result")
@@ -228,15 +230,26 @@ class Broker:
         await self._client.close()
 
     async def _request(self, subject: str, data: bytes, headers: Mapping[str, str] | None) -> Msg:
-        return await self._client.request(
-            subject, data, timeout=_ANSWER, headers=dict(headers or {}) or None
-        )
+        (answer,) = await self._collected(subject, data, headers, many=False)
+        if (answer.headers or {}).get("Status") == _NOBODY and not answer.data:
+            raise nats.errors.NoRespondersError
+        return answer
 
     async def _request_many(self, subject: str, data: bytes) -> list[Msg]:
+        answers = await self._collected(subject, data, None, many=True)
+        if (answers[-1].headers or {}).get("Status") == _NOBODY:
+            raise nats.errors.NoRespondersError
+        return answers
+
+    async def _collected(
+        self, subject: str, data: bytes, headers: Mapping[str, str] | None, *, many: bool
+    ) -> list[Msg]:
+        """The answers; not the client's own request, which waits on when the connection is lost."""
         number = str(next(self._numbers))
-        collector = self._collectors[number] = _Collector(self._loop)
+        collector = self._collectors[number] = _Collector(self._loop, many=many)
+        reply = f"{self._inbox}.{number}"
         try:
-            await self._client.publish(subject, data, reply=f"{self._inbox}.{number}")
+            await self._client.publish(subject, data, reply, dict(headers or {}) or None)
             return await asyncio.wait_for(collector.complete, _ANSWER)
         finally:
             del self._collectors[number]
@@ -248,15 +261,17 @@ class Broker:
 
 
 class _Collector:
-    """Gathers the answers to one message."""
+    """Gathers the answers to one message: the first, or as many as come until one has a status."""
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, loop: asyncio.AbstractEventLoop, *, many: bool) -> None:
         self.complete: asyncio.Future[list[Msg]] = loop.create_future()
+        self._many = many
         self._messages: list[Msg] = []
 
     def add(self, message: Msg) -> None:
         self._messages.append(message)
-        if message.headers and "Status" in message.headers and not self.complete.done():
+        last = not self._many or (message.headers and "Status" in message.headers)
+        if last and not self.complete.done():
             self.complete.set_result(self._messages)
 
     def fail(self, error: Exception) -> None:

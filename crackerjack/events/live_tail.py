@@ -21,6 +21,7 @@ class LiveTail:
     """
 
     def __init__(self) -> None:
+        self._told = -1
         self._lock = threading.Lock()
         self._chunks: deque[Chunk] = deque()
         self._of_job: dict[JobId, deque[Chunk]] = {}
@@ -34,10 +35,17 @@ class LiveTail:
         return self._number
 
     def begin(self, number: int) -> None:
-        """Take in that the stream reaches to `number` at least; what comes after it will be added."""
+        """Take in that the stream reaches to `number` at least; what comes after it will be added.
+
+        What was stored a moment ago may still be on its way: it is missed if it has not come by the
+        next call.
+        """
         with self._lock:
-            if number > self._number:
+            if self._number < 0:
                 self._restart(number)
+            elif self._told > self._number:
+                self._restart(self._told)
+            self._told = number
 
     def lose(self) -> None:
         """Forget everything until the next :meth:`begin`: what comes next may not be what follows."""
@@ -53,6 +61,8 @@ class LiveTail:
                 self._restart(chunk.number - 1)
             self._number = chunk.number
             self._chunks.append(chunk)
+            if chunk.first == 1 and chunk.about.count:
+                self._of_job.pop(chunk.about.job_id, None)  # of a deleted job with the same id
             self._of_job.setdefault(chunk.about.job_id, deque()).append(chunk)
             self._bytes += chunk.size
             while self._bytes > _MOST_BYTES:
@@ -84,6 +94,11 @@ class LiveTail:
                 wanted.append(chunk)
             return wanted[::-1]
 
+    def forget(self, job_id: JobId) -> None:
+        """A job was deleted."""
+        with self._lock:
+            self._of_job.pop(job_id, None)
+
     def _restart(self, number: int) -> None:
         self._chunks.clear()
         self._of_job.clear()
@@ -94,7 +109,8 @@ class LiveTail:
         dropped = self._chunks.popleft()
         self._after = dropped.number
         self._bytes -= dropped.size
-        of_job = self._of_job[dropped.about.job_id]
-        of_job.popleft()
-        if not of_job:
-            del self._of_job[dropped.about.job_id]
+        of_job = self._of_job.get(dropped.about.job_id)
+        if of_job and of_job[0] is dropped:
+            of_job.popleft()
+            if not of_job:
+                del self._of_job[dropped.about.job_id]

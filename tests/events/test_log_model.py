@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
     Bundle,
@@ -26,10 +26,12 @@ from crackerjack.events.bus import WorkflowEventBus
 from crackerjack.events.hub import Hub
 from crackerjack.events.log import EventLog
 from crackerjack.events.memory_log import MemoryEventLog
+from crackerjack.events.nats_log import NatsEventLog
 from crackerjack.events.payload import EventType
 from crackerjack.events.sqlite_log import SqliteEventLog
 from crackerjack.events.subscription import Subscription
 from crackerjack.types import JobId
+from tests.broker import NatsServer, connect
 from tests.events.writing import END, OWNER, finding, line, new_job, said, text_of
 
 TYPES = st.sampled_from(
@@ -72,6 +74,10 @@ class Histories(RuleBasedStateMachine):
 
     def new_log(self) -> EventLog:
         raise NotImplementedError
+
+    def opened_again(self) -> EventLog:
+        """The log as another process finds it, where it can be opened twice."""
+        return self.log
 
     def over(self, job: JobId) -> bool:
         return "workflow_completed" in self.model.get(job, ["workflow_completed"])
@@ -136,9 +142,7 @@ class Histories(RuleBasedStateMachine):
     @rule()
     def reopen(self) -> None:
         self.bus.close()
-        if isinstance(self.log, SqliteEventLog):
-            self.log.close()
-            self.log = SqliteEventLog(self.log.path)
+        self.log = self.opened_again()
         self.hub = Hub()
         self.bus = WorkflowEventBus(self.log, self.hub, owner=OWNER)
 
@@ -225,9 +229,31 @@ class SqliteHistories(Histories):
         self.directory = Path(tempfile.mkdtemp())
         return SqliteEventLog(self.directory / "events.db")
 
+    def opened_again(self) -> EventLog:
+        self.log.close()
+        return SqliteEventLog(self.directory / "events.db")
+
     def teardown(self) -> None:
         super().teardown()
         shutil.rmtree(self.directory)
+
+
+class NatsHistories(Histories):
+    server: NatsServer
+
+    def new_log(self) -> EventLog:
+        broker = connect(self.server)
+        self.space = broker.address.space
+        return NatsEventLog(broker)
+
+    def opened_again(self) -> EventLog:
+        self.log.close()
+        return NatsEventLog(connect(self.server, self.space))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _server(broker_server: NatsServer) -> None:
+    NatsHistories.server = broker_server
 
 
 MODERATE = settings(max_examples=settings().max_examples // 4, stateful_step_count=25)
@@ -235,3 +261,9 @@ TestMemoryHistories = MemoryHistories.TestCase
 TestMemoryHistories.settings = MODERATE
 TestSqliteHistories = SqliteHistories.TestCase
 TestSqliteHistories.settings = MODERATE
+TestNatsHistories = NatsHistories.TestCase
+TestNatsHistories.settings = settings(
+    max_examples=settings().max_examples // 20,
+    stateful_step_count=25,
+    suppress_health_check=[HealthCheck.too_slow],
+)

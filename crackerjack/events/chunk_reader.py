@@ -1,0 +1,65 @@
+"""Reads a job's chunks from the stream: from any event on, without reading what is before it."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from crackerjack.events.chunk import Chunk
+from crackerjack.events.jetstream import Stream
+from crackerjack.types import JobId
+
+_MOST_PLACES: Final = 4096
+"""Cursors whose place in the stream is remembered."""
+_NEAR: Final = 256
+"""Messages that are read sooner than the place among them is looked for."""
+
+
+class ChunkReader:
+    """The chunks of a stream with a subject per job, ``SUBJECTS.JOB``. Raises :exc:`StoreUnavailable`."""
+
+    def __init__(self, stream: Stream, subjects: str) -> None:
+        self._stream = stream
+        self._subjects = subjects
+        self._lock = threading.Lock()
+        self._places: dict[tuple[JobId, int], int] = {}
+
+    def last_chunks(self, job_ids: Sequence[JobId]) -> dict[JobId, Chunk]:
+        """The last chunk of each job that has one."""
+        found = self._stream.last_of_each([f"{self._subjects}.{job_id}" for job_id in job_ids])
+        chunks = map(Chunk, found.values())
+        return {chunk.about.job_id: chunk for chunk in chunks}
+
+    def after(self, job_id: JobId, seq: int) -> Iterator[Chunk]:
+        """The chunks of a job with events after this one."""
+        start = self._places.get((job_id, seq), 0)
+        if not start and seq:
+            last = self.last_chunks([job_id]).get(job_id)
+            start = self._place(job_id, seq + 1, last) if last is not None else 0
+        for message in self._stream.read_on(f"{self._subjects}.{job_id}", start):
+            chunk = Chunk(message)
+            if chunk.about.head > seq:
+                yield chunk
+
+    def remember(self, job_id: JobId, seq: int, chunk: Chunk) -> None:
+        """Read on behind this event, which is in that chunk, without looking for the place."""
+        with self._lock:
+            whole = seq == chunk.about.head
+            self._places[job_id, seq] = chunk.number + whole
+            while len(self._places) > _MOST_PLACES:
+                del self._places[next(iter(self._places))]
+
+    def _place(self, job_id: JobId, seq: int, last: Chunk) -> int:
+        """The number of a chunk at or before the one with this event, by bisection of the stream."""
+        if last.first <= seq:
+            return last.number
+        low, high = 1, last.number
+        while high - low > _NEAR:
+            middle = (low + high) // 2
+            found = self._stream.read(f"{self._subjects}.{job_id}", middle, 1)
+            if not found or Chunk(found[0]).first > seq:
+                high = middle
+            else:
+                low = found[0].number
+        return low
