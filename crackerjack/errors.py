@@ -15,6 +15,7 @@
     │   ├── JobEnded
     │   ├── FutureCursor
     │   ├── StoreUnavailable
+    │   │   └── StoreForbids
     │   └── StoreTooNew
     ├── ServerError
     │   ├── ServerUnreachable
@@ -167,6 +168,10 @@ class StoreUnavailable(StoreError):
 
     def __str__(self) -> str:
         return f"the store {self.path} {self.problem}: {self.hint}"
+
+
+class StoreForbids(StoreUnavailable):
+    """A broker does not let this user do it: trying again is of no use."""
 
 
 class StoreTooNew(StoreError):

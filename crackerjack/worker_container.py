@@ -39,6 +39,7 @@ def build_worker(fleet: Fleet, *, slots: int, labels: Mapping[str, str]) -> Work
         jobs=container.jobs,
         objects=fleet.objects,
         prepare=of_worker.prepare,
+        cancelled=fleet.log.records.cancelled,
         keep_changes=of_worker.keep_changes,
         share=of_worker.share,
         owner=of_worker.owner,

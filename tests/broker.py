@@ -22,14 +22,13 @@ from crackerjack.events.broker_address import BrokerAddress
 class NatsServer:
     """A server with JetStream in a directory; it can be killed and started again."""
 
-    def __init__(self, directory: Path, config: str = "") -> None:
+    def __init__(self, directory: Path, config: str = "", *, jetstream: bool = True) -> None:
         self._directory = directory
         self.port = _free_port()
         self._config = directory / "server.conf"
-        self._config.write_text(
-            f'listen: "127.0.0.1:{self.port}"\n'
-            f"jetstream {{ store_dir: {json.dumps(str(directory / 'js'))} }}\n{config}\n"
-        )
+        store = json.dumps(str(directory / "js"))
+        stores = f"jetstream {{ store_dir: {store} }}\n" if jetstream else ""
+        self._config.write_text(f'listen: "127.0.0.1:{self.port}"\n{stores}{config}\n')
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -72,10 +71,10 @@ class NatsServer:
 
 
 @contextmanager
-def nats_server(config: str = "") -> Iterator[NatsServer]:
+def nats_server(config: str = "", *, jetstream: bool = True) -> Iterator[NatsServer]:
     """A running server with an empty store."""
     directory = Path(tempfile.mkdtemp(prefix="nats-"))
-    server = NatsServer(directory, config)
+    server = NatsServer(directory, config, jetstream=jetstream)
     try:
         server.start()
         yield server

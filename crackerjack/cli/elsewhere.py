@@ -33,6 +33,8 @@ _FIXES_WITHIN: Final = 30.0
 class Elsewhere:
     """Where a job is to run: on a worker."""
 
+    keeps_house = False  # the broker's administrator does, with `crackerjack prune`
+
     def __init__(self, fleet: Fleet, arguments: argparse.Namespace) -> None:
         self.container = fleet.container
         self.notes: list[str] = []

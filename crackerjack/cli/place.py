@@ -51,6 +51,8 @@ class Place(Protocol):
     container: Container
     notes: list[str]
     """What the user should know of how it began."""
+    keeps_house: bool
+    """Whether a run forgets the jobs before it that are too many."""
 
     def begin(self, config: Config, options: RunOptions, job_id: str | None) -> Followed:
         """Begin a job."""

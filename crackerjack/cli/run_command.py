@@ -61,7 +61,8 @@ def run(arguments: argparse.Namespace) -> int:
             exit_code = _follow(place.container, job, [*sinks, job.handle, view.handle], view)
         for note in place.settle(config, job):
             view.note(note)
-        _keep_house(place.container, config, view)
+        if place.keeps_house:
+            _keep_house(place.container, config, view)
         view.close()
         if arguments.format:
             write_report(snapshot, arguments.format, report or sys.stdout.buffer)
@@ -72,6 +73,8 @@ def run(arguments: argparse.Namespace) -> int:
 
 class _Here:
     """This process."""
+
+    keeps_house = True
 
     def __init__(self, container: Container) -> None:
         self.container = container

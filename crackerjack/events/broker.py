@@ -6,21 +6,25 @@ import asyncio
 import itertools
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Coroutine, Mapping, Sequence
 from concurrent.futures import CancelledError
 from contextlib import suppress
 from typing import Any, Final, TypeVar
 
-import nats
 import nats.errors
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 
-from crackerjack.errors import StoreUnavailable
+from crackerjack.errors import StoreForbids, StoreUnavailable, UsageError
 from crackerjack.events.broker_address import BrokerAddress
+from crackerjack.events.broker_client import (
+    BrokerClient,
+    ConnectFailed,
+    check_secrets,
+    denied_subject,
+)
 
-_CONNECT: Final = 5.0
-"""Seconds for the first connection."""
+_CONNECT: Final = 10.0
+"""Seconds for the first connection; it gives up before."""
 _RECONNECT: Final = 0.25
 """Seconds between attempts to come back, which never end: who calls meanwhile hears of it at once."""
 _PING: Final = 2
@@ -29,6 +33,11 @@ _ANSWER: Final = 5.0
 """Seconds that a server may take for an answer."""
 _NOBODY: Final = "503"
 """The status of the answer when nobody listens."""
+_SEE: Final = "start the broker, or see whether it can be reached"
+_NO_JETSTREAM: Final = (
+    "has no JetStream, or none for this account",
+    "start it as `nats-server -js`, or with a jetstream block",
+)
 _LOGGER: Final = logging.getLogger("crackerjack.broker")
 
 Result = TypeVar("Result")
@@ -37,28 +46,37 @@ Outgoing = tuple[str, bytes, Mapping[str, str]]
 """A message on its way: its subject, its data and its headers."""
 
 
+class _Denied(Exception):
+    """The server does not let us use a subject."""
+
+
 class Broker:
     """A connection that comes back by itself.
 
     Every call raises :exc:`StoreUnavailable` while there is none, and when the server does not answer
     within 5 seconds: then what was asked for may have been done all the same. `name` is what the
-    server shows. Raises it also when the first connection fails.
+    server shows. Raises it also when the first connection fails, and :exc:`StoreForbids` for what the
+    server does not let this user do.
     """
 
     def __init__(self, address: BrokerAddress, *, name: str = "crackerjack") -> None:
+        if problem := check_secrets(address):
+            raise UsageError(problem)
         self.address: Final = address
-        self._client = Client()
+        self._client = BrokerClient(address)
+        self._asking: dict[str, list[asyncio.Future[None]]] = {}
+        self._said = ""
         self._collectors: dict[str, _Collector] = {}
         self._numbers = itertools.count()
         self._inbox = ""
-        self._closing = False
+        self._closing = True  # until it is open: what is said of a lost connection is not of this
         self._answering: set[asyncio.Task[None]] = set()
         self._on_reconnect: list[Callable[[], object]] = []
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._serve, name="crackerjack-broker", daemon=True)
         self._thread.start()
         try:
-            self._do(self._connect(name), _CONNECT + 1)
+            self._do(self._connect(name), _CONNECT)
         except BaseException:
             self._stop()
             raise
@@ -77,7 +95,7 @@ class Broker:
     ) -> Msg:
         """Send a message and return its answer."""
         self._check_connected()
-        return self._do(self._request(subject, data, headers))
+        return self._do(self._allowed({subject}, self._request(subject, data, headers)))
 
     def ask(self, subject: str, data: bytes) -> bool:
         """Send a message that wants an answer; False when nobody listens."""
@@ -99,7 +117,8 @@ class Broker:
     def pull(self, subject: str, data: bytes) -> Msg:
         """Ask a consumer for a message, which comes under its own subject and not under an inbox's."""
         self._check_connected()
-        return self._do(self._client.request(subject, data, timeout=_ANSWER, old_style=True))
+        asked = self._client.request(subject, data, timeout=_ANSWER, old_style=True)
+        return self._do(self._allowed({subject}, asked))
 
     def request_last(self, messages: Sequence[Outgoing]) -> Msg:
         """Send messages in order and return the answer to the last one."""
@@ -110,22 +129,18 @@ class Broker:
                 await self._client.publish(subject, data, headers=dict(headers))
             return await self._request(*messages[-1])
 
-        return self._do(send())
+        subjects = {subject for subject, _, _ in messages}
+        return self._do(self._allowed(subjects, send()))
 
     def request_many(self, subject: str, data: bytes) -> list[Msg]:
         """Send a message that has several answers; the last one is empty, with a status."""
         self._check_connected()
-        return self._do(self._request_many(subject, data))
+        return self._do(self._allowed({subject}, self._request_many(subject, data)))
 
     def publish(self, subject: str, data: bytes, headers: Mapping[str, str] | None = None) -> None:
         """Send a message that has no answer: it is lost where nobody listens."""
         self._check_connected()
         self._do(self._client.publish(subject, data, headers=dict(headers or {}) or None))
-
-    def work(self, task: Callable[[Client], Coroutine[Any, Any, Result]]) -> Result:
-        """Run what takes the client itself, on the connection's thread."""
-        self._check_connected()
-        return self._do(task(self._client), 6 * _ANSWER)
 
     def subscribe(self, subject: str, handler: Handler) -> Callable[[], None]:
         """Call `handler`, on the connection's thread, with each message from now on.
@@ -144,7 +159,7 @@ class Broker:
             return subscription.unsubscribe
 
         self._check_connected()
-        end = self._do(begin())
+        end = self._do(self._allowed({subject}, begin()))
 
         def unsubscribe() -> None:
             with suppress(StoreUnavailable, nats.errors.Error):
@@ -168,8 +183,17 @@ class Broker:
         self._loop.close()
 
     def _stop(self) -> None:
+        with suppress(StoreUnavailable):
+            self._do(self._end_tasks(), 2.0)
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(2.0)
+
+    async def _end_tasks(self) -> None:
+        # What still waits would complain on stderr that nobody waits for it.
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def _do(self, work: Coroutine[Any, Any, Result], timeout: float = _ANSWER) -> Result:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -178,16 +202,28 @@ class Broker:
         except (TimeoutError, CancelledError, nats.errors.TimeoutError) as error:
             future.cancel()
             raise self.unavailable(f"does not answer within {timeout:.0f} s") from error
+        except _Denied as error:
+            raise self.forbids(f"does not let this user use {error}") from error
+        except ConnectFailed as error:
+            raise StoreUnavailable(self.address.shown, error.problem, error.hint) from error
         except nats.errors.NoRespondersError as error:
-            raise self.unavailable("has no JetStream, or not what was asked for") from error
+            raise self.unavailable(*_NO_JETSTREAM) from error
         except (nats.errors.Error, OSError) as error:
             raise self.unavailable(f"failed: {str(error) or type(error).__name__}") from error
 
-    def unavailable(self, problem: str) -> StoreUnavailable:
+    def unavailable(self, problem: str, hint: str = _SEE) -> StoreUnavailable:
         """The error that says that this broker `problem`."""
-        return StoreUnavailable(
-            self.address.shown, problem, "start the broker, or see whether it can be reached"
+        return StoreUnavailable(self.address.shown, problem, hint)
+
+    def forbids(self, problem: str) -> StoreForbids:
+        """The error that says that this user may not do something."""
+        return StoreForbids(
+            self.address.shown, problem, "docs/fleet.md has the permissions that each role needs"
         )
+
+    def no_jetstream(self) -> StoreUnavailable:
+        """The error that says that the broker stores nothing."""
+        return self.unavailable(*_NO_JETSTREAM)
 
     def _check_connected(self) -> None:
         if not self._client.is_connected:
@@ -206,25 +242,54 @@ class Broker:
                 _LOGGER.warning("the connection to %s was lost", self.address.shown)
 
         async def failed(error: Exception) -> None:
-            _LOGGER.info("%s: %r", self.address.shown, error)
+            for asking in self._asking.get(denied_subject(error).lower(), []):
+                if not asking.done():
+                    asking.set_result(None)
+            # Not each time: who cannot come back tries four times a second.
+            if self._said != (said := repr(error)):
+                self._said = said
+                _LOGGER.info("%s: %s", self.address.shown, said)
 
-        first = self._client.connect(
-            self.address.url,
+        await self._client.connect_once(
             name=name,
             error_cb=failed,
             disconnected_cb=disconnected,
             reconnected_cb=reconnected,
-            max_reconnect_attempts=-1,
-            reconnect_time_wait=_RECONNECT,  # type: ignore[arg-type] # seconds, also parts of them
+            reconnect_time_wait=_RECONNECT,
             ping_interval=_PING,
             max_outstanding_pings=2,
-            connect_timeout=int(_CONNECT),
             pending_size=64 * 1024 * 1024,
-            **self.address.client_options(),
         )
-        await asyncio.wait_for(first, _CONNECT)
+        self._closing = False
         self._inbox = self._client.new_inbox()
+        await self._allowed({f"{self._inbox}.*"}, self._listen())
+
+    async def _listen(self) -> None:
         await self._client.subscribe(f"{self._inbox}.*", cb=self._collect)
+        await self._client.flush()
+
+    async def _allowed(
+        self, subjects: Collection[str], work: Coroutine[Any, Any, Result]
+    ) -> Result:
+        """Do what uses these subjects, unless the server says that we may not."""
+        task = asyncio.ensure_future(work)
+        denied: asyncio.Future[None] = self._loop.create_future()
+        names = {subject.lower(): subject for subject in subjects}
+        for name in names:
+            self._asking.setdefault(name, []).append(denied)
+        try:
+            either: set[asyncio.Future[Any]] = {task, denied}
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+            if denied.done():
+                raise _Denied(", ".join(sorted(names.values())))
+            return await task
+        finally:
+            task.cancel()
+            task.add_done_callback(lambda done: done.cancelled() or done.exception())
+            for name in names:
+                self._asking[name].remove(denied)
+                if not self._asking[name]:
+                    del self._asking[name]
 
     async def _close(self) -> None:
         await self._client.close()

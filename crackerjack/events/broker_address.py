@@ -17,7 +17,8 @@ VARIABLE: Final = "CRACKERJACK_BROKER"
 """The variable with the address; what belongs to it begins with this name."""
 DEFAULT_SPACE: Final = "crackerjack"
 _SPACE: Final = re.compile(r"[A-Za-z0-9_-]{1,32}")
-_SCHEMES: Final = ("nats", "tls", "ws", "wss")
+_NAME: Final = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_REPLICAS: Final = ("1", "3", "5")
 
 
 class BrokerAddress(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,15 +44,41 @@ class BrokerAddress(msgspec.Struct, frozen=True, kw_only=True):
     tls_cert: str = ""
     tls_key: str = ""
     """Files with our own certificate, for servers that ask for one, and its key."""
+    replicas: int = 1
+    """On how many servers of a cluster the streams are kept that we make."""
 
     @property
     def shown(self) -> str:
         """The address for people."""
         return self.url if self.space == DEFAULT_SPACE else f"{self.url}/{self.space}"
 
+    @property
+    def servers(self) -> list[str]:
+        """The servers, each with its port."""
+        return self.url.split(",")
+
+    @property
+    def wants_tls(self) -> bool:
+        """Whether nothing may be said in the clear."""
+        return bool(self.tls_ca or self.tls_cert) or "tls://" in self.url
+
+    @property
+    def has_credentials(self) -> bool:
+        """Whether there is anything to prove who we are with."""
+        return bool(self.user or self.token or self.nkey or self.credentials or self.tls_cert)
+
+    @property
+    def inbox(self) -> str:
+        """Where answers to us come: under our name, so that a server can keep others from listening."""
+        return f"_INBOX.{self.user}" if _NAME.fullmatch(self.user) else "_INBOX"
+
+    def __repr__(self) -> str:
+        """Without secrets: tracebacks and logs may show it."""
+        return f"BrokerAddress({self.shown!r})"
+
     def client_options(self) -> dict[str, Any]:
         """The secrets, as the client takes them."""
-        options: dict[str, Any] = {}
+        options: dict[str, Any] = {"inbox_prefix": self.inbox}
         if self.user:
             options |= {"user": self.user, "password": self.password}
         if self.token:
@@ -60,7 +87,7 @@ class BrokerAddress(msgspec.Struct, frozen=True, kw_only=True):
             options["nkeys_seed"] = self.nkey
         if self.credentials:
             options["user_credentials"] = self.credentials
-        if self.tls_ca or self.tls_cert or self.url.startswith(("tls:", "wss:")):
+        if self.wants_tls:
             options["tls"] = self._tls()
         return options
 
@@ -104,6 +131,11 @@ def _parse(text: str, environment: Mapping[str, str]) -> BrokerAddress:
         urls.append(url)
         space, login = found or space, user if user[0] else login
     secrets = {name: _secret(environment, name) for name in ("USER", "PASSWORD", "TOKEN")}
+    if secrets["PASSWORD"] and not secrets["USER"]:
+        raise UsageError(f"{VARIABLE}_PASSWORD needs {VARIABLE}_USER too")
+    replicas = environment.get(f"{VARIABLE}_REPLICAS", "1")
+    if replicas not in _REPLICAS:
+        raise UsageError(f"{VARIABLE}_REPLICAS is {replicas[:20]!r}: it can be 1, 3 or 5")
     return BrokerAddress(
         url=",".join(urls),
         space=space or DEFAULT_SPACE,
@@ -115,6 +147,7 @@ def _parse(text: str, environment: Mapping[str, str]) -> BrokerAddress:
         tls_ca=_file(environment, "CA"),
         tls_cert=_file(environment, "CERT"),
         tls_key=_file(environment, "KEY"),
+        replicas=int(replicas),
     )
 
 
@@ -127,7 +160,7 @@ def _server(text: str) -> tuple[str, str, tuple[str, str]]:
         raise _wrong(text) from error
     space = parts.path.strip("/")
     if (
-        parts.scheme not in _SCHEMES
+        parts.scheme not in {"nats", "tls"}
         or not parts.hostname
         or parts.query
         or (space and not _SPACE.fullmatch(space))

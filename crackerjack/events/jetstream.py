@@ -15,13 +15,14 @@ from typing import Any, Final
 import msgspec
 from nats.aio.msg import Msg
 
-from crackerjack.errors import StoreUnavailable
+from crackerjack.errors import StoreForbids, StoreUnavailable
 from crackerjack.events.broker import Broker
 
 _EXPECTED: Final = "Nats-Expected-Last-Subject-Sequence"
 _WRONG_SEQUENCE: Final = 10071
 _NOT_FOUND: Final = 10059
 _EXISTS: Final = 10058
+_NO_JETSTREAM: Final = (10039, 10076)
 _PAGE: Final = 256
 """Messages per read; more is another request."""
 _PAGE_BYTES: Final = 2 * 1024 * 1024
@@ -62,11 +63,28 @@ class Stream:
         self._broker = broker
         self.name: Final = name
 
-    def create(self, settings: dict[str, Any]) -> None:
-        """Make the stream unless it is there; one that is there keeps its own settings."""
-        answer = self._ask("CREATE", {"name": self.name, "storage": "file", **settings})
-        if (error := answer.get("error")) and error.get("err_code") != _EXISTS:
-            raise self._refused(error)
+    def open(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Make the stream unless it is there, and return what it is; one that is there stays as it is.
+
+        Raises :exc:`StoreForbids` where this user may not make it.
+        """
+        if found := self.info():
+            return found
+        replicas = self._broker.address.replicas
+        try:
+            answer = self._ask(
+                "CREATE",
+                {"name": self.name, "storage": "file", "num_replicas": replicas, **settings},
+            )
+        except StoreForbids as error:
+            raise StoreForbids(
+                self._broker.address.shown,
+                f"has no stream {self.name}, and this user may not make it",
+                "let its administrator run `crackerjack queue` once, which makes all streams",
+            ) from error
+        if (refused := answer.get("error")) and refused.get("err_code") != _EXISTS:
+            raise self._refused(refused)
+        return self.info() or {}
 
     def info(self) -> dict[str, Any] | None:
         """The server's description of the stream; None where there is none."""
@@ -167,6 +185,8 @@ class Stream:
         return stored
 
     def _refused(self, error: dict[str, Any]) -> StoreUnavailable:
+        if error.get("err_code") in _NO_JETSTREAM:
+            return self._broker.no_jetstream()
         return StoreUnavailable(
             self._broker.address.shown,
             f"refuses ({error.get('description')})",

@@ -6,7 +6,7 @@ A stream that keeps the last message of each subject: ``SPACE.job.JOB.header``, 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -48,9 +48,9 @@ class JobRecords:
         self._ended: dict[int, JobEntry] = {}
         """What does not change any more, by the number of the job's first record."""
 
-    def create_stream(self) -> None:
+    def open_stream(self) -> None:
         """Make the stream unless it is there."""
-        self._stream.create(
+        self._stream.open(
             {
                 "subjects": [f"{self._space}.*.*"],
                 "discard": "new",
@@ -85,6 +85,11 @@ class JobRecords:
     def cancel(self, job_id: JobId) -> None:
         """Put down that the job is to stop."""
         self._put(job_id, "cancel", True)
+
+    def cancelled(self, job_ids: Collection[JobId]) -> set[JobId]:
+        """Those of the jobs that are to stop."""
+        subjects = {self._subject(job_id, "cancel"): job_id for job_id in job_ids}
+        return {subjects[subject] for subject in self._stream.last_of_each(list(subjects))}
 
     def keep_result(self, job_id: JobId, name: str) -> None:
         """Put down the name of the object that holds what the job changed."""

@@ -57,7 +57,7 @@ class NatsEventLog:
         self._reader = ChunkReader(self._events, self._subjects)
         self._writer = ChunkWriter(self._events, self._subjects, self._reader, self.records)
         self._milestones: dict[JobHeader, list[WorkflowEvent]] = {}
-        self._create_streams()
+        self._open_streams()
         broker.on_reconnect(self._tail.lose)
 
     @property
@@ -197,8 +197,8 @@ class NatsEventLog:
             stop()
         self._broker.close()
 
-    def _create_streams(self) -> None:
-        self._events.create(
+    def _open_streams(self) -> None:
+        info = self._events.open(
             {
                 "subjects": [f"{self._subjects}.*"],
                 "discard": "new",
@@ -211,9 +211,8 @@ class NatsEventLog:
                 "metadata": {"store": os.urandom(16).hex()},
             }
         )
-        self.records.create_stream()
-        info: dict[str, Any] = self._events.info() or {}
-        config = info.get("config", {})
+        self.records.open_stream()
+        config: dict[str, Any] = info.get("config", {})
         if not config.get("allow_atomic") or not config.get("republish"):
             raise StoreUnavailable(
                 self._broker.address.shown,

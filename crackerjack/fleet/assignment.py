@@ -28,7 +28,7 @@ from crackerjack.events.payload import (
 from crackerjack.fleet.bundle import unpack
 from crackerjack.fleet.objects import ObjectStore
 from crackerjack.fleet.queued_job import QUEUE, QueuedJob
-from crackerjack.fleet.work_queue import Claim
+from crackerjack.fleet.work_queue import Cancelled, Claim
 from crackerjack.hooks.process import Cancellation
 from crackerjack.hooks.project import Project
 from crackerjack.jobs.job_manager import Job, JobManager, Terms
@@ -58,6 +58,8 @@ class Parts(msgspec.Struct, frozen=True, kw_only=True):
     jobs: JobManager
     objects: ObjectStore
     prepare: Prepare
+    cancelled: Cancelled
+    """Which of some jobs are to stop."""
     keep_changes: Callable[[JobId, Config], None]
     """Puts what a job changed in the project where its submitter finds it."""
     share: Share

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from typing import Any
 
+from crackerjack.errors import StoreForbids
 from crackerjack.events.event import draft
 from crackerjack.events.log import EventLog
 from crackerjack.events.payload import EventType, WorkflowEnded
@@ -26,7 +28,9 @@ class FleetJobs(JobManager):
         """Ask a job to stop; one that no worker has ends at once."""
         asked = super().cancel(job_id)
         if asked:
-            self._withdraw(job_id)
+            # A server may ask but not write: then the next worker that looks ends it.
+            with suppress(StoreForbids):
+                self._withdraw(job_id)
         return asked
 
     def end_lost_jobs(self) -> list[JobId]:

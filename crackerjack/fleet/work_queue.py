@@ -8,7 +8,7 @@ runs as many as it may.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -23,6 +23,10 @@ from crackerjack.fleet.queued_job import TASK_PRIORITY, QueuedJob
 
 _SILENCE: Final = 5.0
 """Seconds without a word from its worker after which a job is given to another."""
+
+
+Cancelled = Callable[[Collection[JobId]], Collection[JobId]]
+"""Which of some jobs are to stop."""
 
 
 class WaitingJob(msgspec.Struct, frozen=True):
@@ -74,7 +78,7 @@ class WorkQueue:
         space = broker.address.space
         self.subjects: Final = f"{space}.queue"
         self._stream = Stream(broker, f"{space}_queue")
-        self._stream.create(
+        self._stream.open(
             {
                 "subjects": [f"{self.subjects}.*.*"],
                 "retention": "workqueue",
@@ -106,14 +110,15 @@ class WorkQueue:
                 job = json_decoder(QueuedJob).decode(message.data)
                 yield WaitingJob(job, message.number, message.stored)
 
-    def claim(self, worker: str, labels: Mapping[str, str]) -> Claim | None:
-        """Take the next job that this worker may run; None where there is none."""
+    def claim(self, worker: str, labels: Mapping[str, str], cancelled: Cancelled) -> Claim | None:
+        """Take the next job that this worker may run, or end: whoever it suits, one that is cancelled.
+
+        None where there is none. `cancelled` says which ones were.
+        """
         taken = self._leases.running()
         running = {other.key for other in taken}
-        for waiting in self.jobs():
+        for waiting in self._suitable(labels, running, cancelled):
             job = waiting.job
-            if job.key in running or not job.suits(labels):
-                continue
             mine = RunningJob(key=job.key, project=job.project, worker=worker, since=time.time())
             place = self._leases.take_place(job, mine, taken)
             if place is None:
@@ -122,6 +127,20 @@ class WorkQueue:
                 return Claim(waiting, place, self._broker, answer_to)
             place.release()
         return None
+
+    def _suitable(
+        self, labels: Mapping[str, str], running: Collection[str], cancelled: Cancelled
+    ) -> Iterator[WaitingJob]:
+        others: list[WaitingJob] = []
+        for waiting in self.jobs():
+            if waiting.job.key in running:
+                continue
+            if waiting.job.suits(labels):
+                yield waiting
+            elif waiting.job.task is None:
+                others.append(waiting)
+        to_end = cancelled([other.job.job_id for other in others])
+        yield from (other for other in others if other.job.job_id in to_end)
 
     def _subject(self, job: QueuedJob) -> str:
         return f"{self.subjects}.{job.priority}.{job.key}"

@@ -94,7 +94,7 @@ class Worker:
             slot = next((slot for slot in range(self._slots) if slot not in self._busy), None)
         if slot is None:
             return False
-        claim = self._queue.claim(self._parts.owner, self._labels)
+        claim = self._queue.claim(self._parts.owner, self._labels, self._parts.cancelled)
         if claim is None:
             return False
         self._begin(slot, claim)
