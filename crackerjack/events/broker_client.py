@@ -143,7 +143,8 @@ def _explain(error: Exception, address: BrokerAddress) -> tuple[str, ConnectFail
         return "tls", ConnectFailed(problem, hint)
     if isinstance(error, OSError) and not isinstance(error, TimeoutError | ConnectionResetError):
         # A positive number is the system's; what asyncio says of it is Python's own.
-        why = os.strerror(error.errno) if (error.errno or 0) > 0 else error.strerror or str(error)
+        number = error.errno or 0
+        why = os.strerror(number) if number > 0 else error.strerror or str(error)
         problem = f"cannot be reached ({why})"
         hint = "start the broker, or see whether its address is right"
         return "unreachable", ConnectFailed(problem, hint)

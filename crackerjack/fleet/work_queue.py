@@ -20,6 +20,7 @@ from crackerjack.events.broker import Broker
 from crackerjack.events.jetstream import Stream, Write, WrongSequence
 from crackerjack.fleet.leases import Leases, Place, RunningJob
 from crackerjack.fleet.queued_job import TASK_PRIORITY, QueuedJob
+from crackerjack.types import JobId
 
 _SILENCE: Final = 5.0
 """Seconds without a word from its worker after which a job is given to another."""
