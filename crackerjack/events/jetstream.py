@@ -22,6 +22,8 @@ _EXPECTED: Final = "Nats-Expected-Last-Subject-Sequence"
 _WRONG_SEQUENCE: Final = 10071
 _NOT_FOUND: Final = 10059
 _EXISTS: Final = 10058
+_NEEDED: Final = frozenset({"allow_atomic", "allow_direct", "allow_msg_ttl", "republish"})
+"""Settings without which nothing works."""
 _NO_JETSTREAM: Final = (10039, 10076)
 _PAGE: Final = 256
 """Messages per read; more is another request."""
@@ -64,27 +66,18 @@ class Stream:
         self.name: Final = name
 
     def open(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """Make the stream unless it is there, and return what it is; one that is there stays as it is.
+        """Make the stream unless it is there, and return its settings; one that is there keeps its own.
 
         Raises :exc:`StoreForbids` where this user may not make it.
         """
-        if found := self.info():
-            return found
-        replicas = self._broker.address.replicas
-        try:
-            answer = self._ask(
-                "CREATE",
-                {"name": self.name, "storage": "file", "num_replicas": replicas, **settings},
-            )
-        except StoreForbids as error:
-            raise StoreForbids(
-                self._broker.address.shown,
-                f"has no stream {self.name}, and this user may not make it",
-                "let its administrator run `crackerjack queue` once, which makes all streams",
-            ) from error
-        if (refused := answer.get("error")) and refused.get("err_code") != _EXISTS:
-            raise self._refused(refused)
-        return self.info() or {}
+        found: dict[str, Any] = (self.info() or self._make(settings))["config"]
+        for name in sorted(_NEEDED & settings.keys()):
+            if not found.get(name):
+                raise self._broker.unavailable(
+                    f"has a stream {self.name} without {name}, which crackerjack did not make",
+                    "name another space: nats://host/space",
+                )
+        return found
 
     def info(self) -> dict[str, Any] | None:
         """The server's description of the stream; None where there is none."""
@@ -168,6 +161,25 @@ class Stream:
         answer = self._broker.request(f"$JS.API.STREAM.{verb}.{self.name}", _json(request))
         decoded: dict[str, Any] = msgspec.json.decode(answer.data)
         return decoded
+
+    def _make(self, settings: dict[str, Any]) -> dict[str, Any]:
+        replicas = self._broker.address.replicas
+        wanted = {"name": self.name, "storage": "file", "num_replicas": replicas, **settings}
+        try:
+            answer = self._ask("CREATE", wanted)
+        except StoreForbids as denied:
+            raise StoreForbids(
+                self._broker.address.shown,
+                f"has no stream {self.name}, and this user may not make it",
+                "let its administrator run `crackerjack queue` once, which makes all streams",
+            ) from denied
+        if not (error := answer.get("error")):
+            return answer
+        # Somebody may have been faster.
+        found = self.info() if error.get("err_code") == _EXISTS else None
+        if found is None:
+            raise self._refused(error)
+        return found
 
     def _many(self, request: dict[str, Any]) -> list[Message]:
         answers = self._broker.request_many(self._direct, _json(request))

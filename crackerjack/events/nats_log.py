@@ -6,7 +6,7 @@ import os
 import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import Any, Final
+from typing import Final
 
 from nats.aio.msg import Msg
 
@@ -198,7 +198,7 @@ class NatsEventLog:
         self._broker.close()
 
     def _open_streams(self) -> None:
-        info = self._events.open(
+        config = self._events.open(
             {
                 "subjects": [f"{self._subjects}.*"],
                 "discard": "new",
@@ -212,13 +212,6 @@ class NatsEventLog:
             }
         )
         self.records.open_stream()
-        config: dict[str, Any] = info.get("config", {})
-        if not config.get("allow_atomic") or not config.get("republish"):
-            raise StoreUnavailable(
-                self._broker.address.shown,
-                f"has a stream {self._events.name} with other settings than crackerjack gives it",
-                "use a NATS server of version 2.12 or newer, or another space: nats://host/space",
-            )
         self._store_id = str(config.get("metadata", {}).get("store", self._events.name))
 
     def _check_tail(self) -> None:
