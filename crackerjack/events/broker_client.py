@@ -92,6 +92,12 @@ class BrokerClient(Client):
             # The library would close for good, say when credentials expire: we come back with new ones.
             await self._process_op_err(nats.errors.Error(f"nats: {err_msg}"))
 
+    async def _process_pong(self) -> None:
+        # The library would tell also who waits no more, fail at it, and read nothing from then on.
+        if self._pongs and self._pongs[0].done():
+            self._pongs[0] = asyncio.get_running_loop().create_future()
+        await super()._process_pong()
+
     def _check_version(self) -> None:
         version = self.connected_server_version
         if (version.major, version.minor) < OLDEST:
