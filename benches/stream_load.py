@@ -60,6 +60,11 @@ class Server:
         if listens:
             raise RuntimeError(f"{argv} does not listen")
 
+    @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
     def tell(self, command: str) -> None:
         """Give a command; its answer is read by :meth:`answer`."""
         assert self._process.stdin is not None

@@ -35,6 +35,12 @@ class NatsServer:
     def url(self) -> str:
         return f"nats://127.0.0.1:{self.port}"
 
+    @property
+    def pid(self) -> int:
+        """The process, while it runs."""
+        assert self._process is not None
+        return self._process.pid
+
     def start(self) -> None:
         program = Path(sys.executable).with_name("nats-server")
         with (self._directory / "server.log").open("ab") as log:
