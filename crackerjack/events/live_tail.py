@@ -47,6 +47,12 @@ class LiveTail:
                 self._restart(self._told)
             self._told = number
 
+    def reach(self, number: int) -> None:
+        """Take in that somebody was told of a chunk, if the tail has begun: what was told can be read."""
+        with self._lock:
+            if 0 <= self._number < number:
+                self._restart(number)
+
     def lose(self) -> None:
         """Forget everything until the next :meth:`begin`: what comes next may not be what follows."""
         with self._lock:

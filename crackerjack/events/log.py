@@ -78,6 +78,11 @@ class EventLog(Protocol):
     """
 
     @property
+    def distant(self) -> bool:
+        """Whether the log is on another machine, so that asking it may take seconds."""
+        ...
+
+    @property
     def store_id(self) -> str:
         """Names this store for ever, so that a position of another store can be told."""
         ...

@@ -30,6 +30,10 @@ class MemoryEventLog:
         self._position = 0
 
     @property
+    def distant(self) -> bool:
+        return False
+
+    @property
     def store_id(self) -> str:
         return self._store_id
 

@@ -10,7 +10,7 @@ from typing import Final
 
 from nats.aio.msg import Msg
 
-from crackerjack.errors import StoreUnavailable, UnknownJob
+from crackerjack.errors import UnknownJob
 from crackerjack.events.broker import Broker
 from crackerjack.events.chunk import Chunk, number_after, position_of
 from crackerjack.events.chunk_reader import ChunkReader
@@ -59,6 +59,10 @@ class NatsEventLog:
         self._milestones: dict[JobHeader, list[WorkflowEvent]] = {}
         self._open_streams()
         broker.on_reconnect(self._tail.lose)
+
+    @property
+    def distant(self) -> bool:
+        return True
 
     @property
     def store_id(self) -> str:
@@ -122,12 +126,12 @@ class NatsEventLog:
         return events
 
     def position(self) -> int:
-        self._check_tail()
-        number = self._tail.number
-        return position_of(number if number >= 0 else self._events.last_number())
+        number = self._events.last_number()
+        self._tail.reach(number)
+        return position_of(number)
 
     def job(self, job_id: JobId) -> JobEntry:
-        entries = self.records.entries([job_id], self._reader.last_chunks([job_id]))
+        entries = self.records.entries([job_id], self._last_chunks([job_id]))
         if not entries:
             raise UnknownJob(job_id)
         return entries[0]
@@ -220,6 +224,11 @@ class NatsEventLog:
             self._checked = time.monotonic()
             self._tail.begin(self._events.last_number())
 
+    def _last_chunks(self, job_ids: Sequence[JobId]) -> dict[JobId, Chunk]:
+        chunks = self._reader.last_chunks(job_ids)
+        self._tail.reach(max((chunk.number for chunk in chunks.values()), default=0))
+        return chunks
+
     def _chunks_after(self, job_id: JobId, after: int) -> Iterator[Chunk]:
         empty = True
         for chunk in self._reader.after(job_id, after):
@@ -229,7 +238,7 @@ class NatsEventLog:
             self.records.header(job_id)
 
     def _newest_first(self, project: str | None) -> Iterator[JobEntry]:
-        return self.records.newest_first(project, self._reader.last_chunks)
+        return self.records.newest_first(project, self._last_chunks)
 
     def _events_of(self, entry: JobEntry, *, bulk: bool) -> list[WorkflowEvent]:
         """A job's events; without those that it may have by the thousand, unless `bulk`."""

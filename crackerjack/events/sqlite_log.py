@@ -80,6 +80,10 @@ class SqliteEventLog:
         """The directory of those who want to be poked after each commit; see :class:`PokeBox`."""
         return os.path.join(os.path.dirname(self.path), "pokes")
 
+    @property
+    def distant(self) -> bool:
+        return False
+
     @functools.cached_property
     def store_id(self) -> str:
         ((store_id,),) = self._rows("SELECT id FROM store")

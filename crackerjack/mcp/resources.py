@@ -103,7 +103,7 @@ class Resources:
             return _json(await self._tools.findings(call, asked))
         story = await self._tools.story(call, wanted.job_id)
         if wanted.part == "events":
-            return self._events(wanted)
+            return await self._events(wanted)
         return _encoded(_harmless(story.snapshot.to_data(time.time())))
 
     async def subscribe(
@@ -162,7 +162,7 @@ class Resources:
                 await task
 
     async def _tell(self) -> None:
-        feed = self._feeds.get(None)
+        feed = await self._feeds.get(None)
         position = feed.head
         known: set[JobId] = set()
         while True:
@@ -170,7 +170,7 @@ class Resources:
             await asyncio.sleep(_TELL_EVERY)
             changed: dict[JobId, bool] = {}
             try:
-                while (page := feed.page(position)) is not None:
+                while (page := await feed.page(position)) is not None:
                     for event, at in zip(page.events, page.positions, strict=True):
                         if at > position:
                             changed[event.job_id] = (
@@ -206,10 +206,10 @@ class Resources:
         except TimeoutError:
             self._subscribed.get(connection, set()).clear()
 
-    def _events(self, wanted: _Wanted) -> str:
-        feed = self._feeds.get(wanted.job_id)
-        feed.check(wanted.since)
-        page = feed.page(wanted.since)
+    async def _events(self, wanted: _Wanted) -> str:
+        feed = await self._feeds.get(wanted.job_id)
+        await feed.check(wanted.since)
+        page = await feed.page(wanted.since)
         texts: list[str] = []
         last, size = wanted.since, 0
         if page is not None:

@@ -149,13 +149,14 @@ class Stories:
 
     def __init__(self, feeds: Feeds) -> None:
         self._feeds = feeds
+        self.reading: Final = feeds.reading
         self._kept: OrderedDict[JobId, tuple[object, Story]] = OrderedDict()
         """With what tells the job from another one of that id."""
         self._followers: dict[JobId, _Follower] = {}
 
     async def of(self, job_id: JobId) -> Story:
         """The job as of now. Raises :exc:`UnknownJob` and :exc:`StoreUnavailable`."""
-        feed = self._feeds.get(job_id)
+        feed = await self._feeds.get(job_id)
         if not feed.exists:
             raise UnknownJob(job_id)
         identity, story = self._kept.get(job_id, (None, None))
@@ -165,10 +166,9 @@ class Stories:
         self._kept.move_to_end(job_id)
         while len(self._kept) > _KEPT:
             self._kept.popitem(last=False)
-        # Between the look at the feed and the fold others have no turn: they may fold the same one.
-        while (page := feed.page(story.snapshot.seq)) is not None:
+        while (page := await feed.page(story.snapshot.seq)) is not None:
             for event in page.events:
-                if event.seq > story.snapshot.seq:
+                if event.seq > story.snapshot.seq:  # others fold the same story
                     story.apply(event)
             await asyncio.sleep(0)
         return story
@@ -179,13 +179,14 @@ class Stories:
         However many wait for a job, its events are read and folded once. Raises as :meth:`of`, and
         :exc:`FutureCursor` for an event that the job does not have yet.
         """
+        feed = await self._feeds.get(job_id)
         story = await self.of(job_id)
-        self._feeds.get(job_id).check(since)
+        await feed.check(since)
         if story.is_due(since, until) or seconds <= 0:
             return story
         follower = self._followers.get(job_id)
         if follower is None:
-            follower = self._followers[job_id] = _Follower(self, self._feeds.get(job_id))
+            follower = self._followers[job_id] = _Follower(self, feed)
         try:
             await follower.wait(since, until, seconds)
         finally:

@@ -102,7 +102,7 @@ class Tools:
 
     async def wait(self, call: Call, asked: inputs.Wait) -> models.Digest:
         """What is new since an event, as soon as there is what is waited for."""
-        entry = self._entry(call, asked.job_id)
+        entry = await self._entry(call, asked.job_id)
         since, until = asked.since, asked.until
         deadline = time.monotonic() + asked.timeout_s
         reported, pause = since, _FIRST_REPORT
@@ -188,7 +188,7 @@ class Tools:
     async def cancel(self, call: Call, asked: inputs.OfJob) -> models.Cancelled:
         """Ask a job to stop."""
         job_id = asked.job_id
-        entry = self._entry(call, job_id)
+        entry = await self._entry(call, job_id)
         stopping = await asyncio.to_thread(self._jobs.cancel, entry.header.job_id)
         then = f"wait(job_id={job_id!r}, until='finished') says when it has stopped"
         return models.Cancelled(
@@ -200,7 +200,7 @@ class Tools:
     async def undo(self, call: Call, asked: inputs.OfJob) -> models.Undone:
         """Put back what a job changed."""
         job_id = asked.job_id
-        entry = self._entry(call, job_id)
+        entry = await self._entry(call, job_id)
         outcomes = await asyncio.to_thread(self._jobs.undo, entry.header.job_id, refuse_to_wait)
         return models.Undone(
             job_id=job_id,
@@ -231,14 +231,15 @@ class Tools:
 
         return await asyncio.to_thread(look)
 
-    def _entry(self, call: Call, job_id: str) -> JobEntry:
-        entry = self._jobs.entry(parse_job_id(job_id))
+    async def _entry(self, call: Call, job_id: str) -> JobEntry:
+        entry = await self._stories.reading.ask(self._jobs.entry, parse_job_id(job_id))
         call.roots.check(entry.header.project)
         return entry
 
     async def story(self, call: Call, job_id: str) -> Story:
         """A job of an allowed project, as of now."""
-        return await self._stories.of(self._entry(call, job_id).header.job_id)
+        entry = await self._entry(call, job_id)
+        return await self._stories.of(entry.header.job_id)
 
     async def _base(self, call: Call, now: JobSnapshot, base: str | None) -> JobSnapshot:
         if base is None:

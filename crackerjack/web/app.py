@@ -75,7 +75,7 @@ def create_websocket_app(
                 await stack.enter_async_context(agents.running())
             yield
 
-    snapshots = Snapshots(log)
+    snapshots = Snapshots(feeds.reading)
     below = Roots(roots)
     review = ReviewRoutes(jobs=jobs, snapshots=snapshots, admission=admission, roots=below)
     routes = JobRoutes(

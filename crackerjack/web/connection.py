@@ -200,7 +200,7 @@ class Connection:
     async def _catch_up(self) -> None:
         """Send what the log has after the position; return at the head, to be pushed what comes."""
         while True:
-            page = self.feed.page(self.position)
+            page = await self.feed.page(self.position)
             if page is not None:
                 await self._send_page(page)
                 # Others have a turn, also where nothing had to be waited for.
@@ -211,7 +211,7 @@ class Connection:
                 return
             elif self._writer is not None:
                 self._reading = None
-                # Nothing was awaited since the look at the feed: no page falls between.
+                # Nobody had a turn since the look at the feed: no page falls between.
                 self.feed.live.add(self)
                 if self._tell_position:
                     self._tell_position = False

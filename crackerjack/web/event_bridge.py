@@ -83,9 +83,9 @@ class EventBusWebSocketBridge:
         With :data:`ALL_JOBS` those of all jobs, and `since` is a position of the store. Raises
         :exc:`FutureCursor` and :exc:`StoreUnavailable`.
         """
-        feed = self._feeds.get(job_id)
+        feed = await self._feeds.get(job_id)
         if since is not None:
-            feed.check(since)
+            await feed.check(since)
         connection = Connection(
             websocket,
             feed,

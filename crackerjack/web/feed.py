@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import re
 import time
+from bisect import bisect_left, bisect_right, insort
 from collections import OrderedDict, defaultdict
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Final, Protocol
 from weakref import WeakValueDictionary
 
-from crackerjack.errors import FutureCursor, UnknownJob, UsageError
+from crackerjack.errors import FutureCursor, StoreUnavailable, UnknownJob, UsageError
 from crackerjack.events.event import WorkflowEvent
 from crackerjack.events.log import EventLog
 from crackerjack.types import JobId
 from crackerjack.web.page import MOST_EVENTS, Page
+from crackerjack.web.reading import Reading
 
 _MOST_BYTES: Final = 16 * 1024 * 1024
 """Of events as JSON, in the pages that several clients may want; the frames made of them take about
@@ -40,33 +42,52 @@ class Pages:
 
     def __init__(self) -> None:
         self._pages: OrderedDict[tuple[object, int], Page] = OrderedDict()
+        self._starts: defaultdict[object, list[int]] = defaultdict(list)
+        """Where the pages of each stream begin, in order."""
         self._bytes = 0
 
-    def get(self, key: tuple[object, int]) -> Page | None:
-        page = self._pages.get(key)
-        if page is not None:
-            self._pages.move_to_end(key)
-        return page
+    def get(self, stream: object, position: int) -> Page | None:
+        """The page of the stream that is the last to begin at or before a position."""
+        starts = self._starts.get(stream, [])
+        at = bisect_right(starts, position)
+        if not at:
+            return None
+        key = stream, starts[at - 1]
+        self._pages.move_to_end(key)
+        return self._pages[key]
 
-    def put(self, key: tuple[object, int], page: Page) -> None:
+    def put(self, stream: object, page: Page) -> None:
+        """Keep a page, in the place of one that begins where it does."""
+        key = stream, page.after
         if (replaced := self._pages.pop(key, None)) is not None:
             self._bytes -= replaced.size
+        else:
+            insort(self._starts[stream], page.after)
         self._pages[key] = page
         self._bytes += page.size
         while self._bytes > _MOST_BYTES and len(self._pages) > 1:
-            _, dropped = self._pages.popitem(last=False)
-            self._bytes -= dropped.size
+            self._drop()
+
+    def _drop(self) -> None:
+        (stream, start), dropped = self._pages.popitem(last=False)
+        self._bytes -= dropped.size
+        starts = self._starts[stream]
+        del starts[bisect_left(starts, start)]
+        if not starts:
+            del self._starts[stream]
 
 
 class Feed:
     """One stream of events: a job's, or (`job_id` None) that of the whole store.
 
-    Belongs to the event loop's thread. Positions are those of :class:`Page`.
+    Belongs to the event loop's thread. Positions are those of :class:`Page`. What asks the log raises
+    :exc:`StoreUnavailable`.
     """
 
-    def __init__(self, log: EventLog, pages: Pages, job_id: JobId | None) -> None:
+    def __init__(self, reading: Reading, pages: Pages, job_id: JobId | None) -> None:
         self.job_id: Final = job_id
-        self._log = log
+        self._reading = reading
+        self._log = reading.log
         self._pages = pages
         self.head = 0
         """The last position that can be read."""
@@ -79,68 +100,94 @@ class Feed:
         self._waiters: set[asyncio.Future[None]] = set()
         # Not the id alone: it is free again when its job is forgotten, and pages are kept for longer.
         self._pages_of: object = object()
-        self.look_up()
+        self._turn = asyncio.Lock()
+        self._looked_up = False
 
-    def look_up(self) -> None:
+    async def ready(self) -> None:
+        """Read from the log where it stands, unless that was done."""
+        async with self._turn:
+            if not self._looked_up:
+                await self.look_up()
+
+    async def look_up(self) -> None:
         """Read from the log where it stands; needed again only where nobody calls :meth:`Feeds.look`."""
         if self.job_id is None:
-            self.head, self._pages_of = self._log.position(), None
+            self.head = max(self.head, await self._reading.ask(self._log.position))
+            self._pages_of, self._looked_up = None, True
             return
         try:
-            entry = self._log.job(self.job_id)
+            entry = await self._reading.ask(self._log.job, self.job_id)
         except UnknownJob:
-            self.exists = False
+            self.exists = self.head > 0
         else:
-            self.head, self.ended = entry.head, entry.terminal is not None
+            # More may have been delivered while the log was asked.
+            self.head = max(self.head, entry.head)
+            self.ended = self.ended or entry.terminal is not None
             self._pages_of = (self.job_id, entry.header.created)
+        self._looked_up = True
 
-    def check_readable(self) -> None:
+    async def check_readable(self) -> None:
         """Raise :exc:`StoreUnavailable` where waiting for more events would be in vain."""
-        self._log.position()
+        await self._reading.ask(self._log.position)
 
     @property
     def identity(self) -> object:
         """Tells the job from another one, which had its id before and was forgotten."""
         return self._pages_of
 
-    def check(self, since: int) -> None:
+    async def check(self, since: int) -> None:
         """Raise :exc:`FutureCursor` for a position that was never reached.
 
         The log may be ahead of the head, and then so may a client that was elsewhere before.
         """
         if since <= self.head:
             return
-        head = self._head_of_log()
+        head = await self._head_of_log()
         if since > head:
             raise FutureCursor(self.job_id or "*", since, head)
 
-    def found(self) -> bool:
+    async def found(self) -> bool:
         """Whether the job exists by now: before its first event only the log can tell."""
         if not self.exists and self.job_id is not None:
             with suppress(UnknownJob):
-                self._log.job(self.job_id)
+                await self._reading.ask(self._log.job, self.job_id)
                 self.exists = True
         return self.exists
 
-    def _head_of_log(self) -> int:
+    async def _head_of_log(self) -> int:
         if self.job_id is None:
-            return self._log.position()
+            return await self._reading.ask(self._log.position)
         try:
-            return self._log.job(self.job_id).head
+            return (await self._reading.ask(self._log.job, self.job_id)).head
         except UnknownJob:
             return 0
 
-    def page(self, after: int) -> Page | None:
-        """A page that has the position `after` + 1 in it, maybe with some before; None at the head."""
-        if after >= self.head:
-            return None
-        start = after - after % MOST_EVENTS
-        key = (self._pages_of, start)
-        page = self._pages.get(key)
-        if page is None or page.last < min(start + MOST_EVENTS, self.head):
-            page = self._read(start)
-            self._pages.put(key, page)
-        return page if page.last > after else None
+    async def page(self, after: int) -> Page | None:
+        """A page that has what follows a position in it, maybe with some before; None at the head.
+
+        Others have a turn only where the log is asked over the network, and none before None.
+        """
+        while after < self.head:
+            page = self._pages.get(self._pages_of, after)
+            if page is not None and page.last > after:
+                return page
+            async with self._turn:  # one reads for all who want the same
+                page = self._pages.get(self._pages_of, after)
+                if page is None or page.last <= after:
+                    page = await self._read(self._start(page, after))
+            if page.last > after:
+                return page
+            raise StoreUnavailable(
+                self.job_id or "", "does not give yet what it has", "ask again in a moment"
+            )
+        return None
+
+    @staticmethod
+    def _start(before: Page | None, after: int) -> int:
+        """Where a page with what follows `after` begins: so that the pages of most clients are the same."""
+        if before is not None and before.last == after and len(before.events) < MOST_EVENTS:
+            return before.after
+        return after - after % MOST_EVENTS
 
     def deliver(self, page: Page) -> None:
         """Take in what is new in the log: `page` follows the head."""
@@ -178,35 +225,26 @@ class Feed:
             return encoded
         return b'%b,"cursor":"%b"}' % (encoded[:-1], self.cursor(position).encode())
 
-    def project_of(self, job_id: JobId) -> str:
-        """The directory of a job's project; empty for a job that was forgotten meanwhile.
-
-        Raises :exc:`StoreUnavailable`.
-        """
-        try:
-            return self._log.job(job_id).header.project
-        except UnknownJob:
-            return ""
-
     def cursor(self, position: int) -> str:
         """A position of the store as clients hold it: worth nothing in another store."""
         return f"{self._log.store_id}.{position}"
 
-    def _read(self, start: int) -> Page:
+    async def _read(self, start: int) -> Page:
+        head, last = self.head, None
         if self.job_id is not None:
-            events = self._log.read(self.job_id, start, MOST_EVENTS)
-            return Page(
-                start, events, [event.seq for event in events], self.encode, self.project_of
-            )
-        # The log may be ahead of the head: what is there comes with the next page, and not in this one
-        # too, for whoever has this page goes on after its end.
-        end = min(start + MOST_EVENTS, self.head)
-        found = self._log.read_all(start, MOST_EVENTS)
-        within = [(position, event) for position, event in found if position <= end]
-        # Positions have holes where jobs were forgotten: a page without an event leads over its hole.
-        last = end if within or not found else found[0][0] - 1
-        events, positions = [event for _, event in within], [position for position, _ in within]
-        return Page(start, events, positions, self.encode, self.project_of, last=last)
+            events = await self._reading.events(self.job_id, start, MOST_EVENTS)
+            positions = [event.seq for event in events]
+        else:
+            found = await self._reading.all_events(start, MOST_EVENTS)
+            # The log may be ahead of the head: what is there comes with the next page, and not in this
+            # one too, for whoever has this page goes on after its end.
+            within = [(position, event) for position, event in found if position <= head]
+            events, positions = [event for _, event in within], [at for at, _ in within]
+            # Positions have holes, also where jobs were forgotten.
+            last = head if len(within) < MOST_EVENTS else None
+        page = Page(start, events, positions, self.encode, self._reading.project_of, last=last)
+        self._pages.put(self._pages_of, page)
+        return page
 
 
 def _ignore(_events: list[WorkflowEvent], _read_at: float) -> None:
@@ -224,12 +262,13 @@ class Feeds:
         self, log: EventLog, on_events: Callable[[list[WorkflowEvent], float], object] = _ignore
     ) -> None:
         self._log = log
+        self.reading: Final = Reading(log)
         self._on_events = on_events
         self._pages = Pages()
         self._feeds: WeakValueDictionary[JobId | None, Feed] = WeakValueDictionary()
         self._position = log.position()
 
-    def get(self, job_id: JobId | None) -> Feed:
+    async def get(self, job_id: JobId | None) -> Feed:
         """The feed of a job, which need not exist yet; of the whole store with None.
 
         Raises :exc:`StoreUnavailable`.
@@ -237,7 +276,9 @@ class Feeds:
         feed = self._feeds.get(job_id)
         # One that has ended serves those who hold it; by now its job may be forgotten.
         if feed is None or feed.ended:
-            feed = self._feeds[job_id] = Feed(self._log, self._pages, job_id)
+            # It is here before the log is asked: what is delivered meanwhile is delivered to it too.
+            feed = self._feeds[job_id] = Feed(self.reading, self._pages, job_id)
+        await feed.ready()
         return feed
 
     def position_of(self, cursor: str) -> int:
@@ -249,12 +290,15 @@ class Feeds:
         if not store or not A_NUMBER.fullmatch(position):
             raise UsageError(f"{cursor[:80]!r} is not a cursor: send one that came with an event")
         if store != self._log.store_id:
-            raise FutureCursor("*", int(position), self._log.position())
+            raise FutureCursor("*", int(position), self._position)
         return int(position)
 
-    def look(self) -> bool:
-        """Deliver some of what is new; True when there may be more. Raises :exc:`StoreUnavailable`."""
-        found = self._log.read_all(self._position, _READ)
+    async def look(self) -> bool:
+        """Deliver some of what is new; True when there may be more. Raises :exc:`StoreUnavailable`.
+
+        To be called again only when it has returned.
+        """
+        found = await self.reading.news(self._position, _READ)
         if not found:
             return False
         read_at = time.time()
@@ -271,10 +315,9 @@ class Feeds:
         self._on_events([event for _, event in found], read_at)
         return len(found) == _READ
 
-    @staticmethod
-    def _deliver(feed: Feed, events: list[WorkflowEvent], positions: list[int]) -> None:
+    def _deliver(self, feed: Feed, events: list[WorkflowEvent], positions: list[int]) -> None:
         # A feed that was made a moment ago may be ahead of us: it has read its head from the log.
         known = sum(position <= feed.head for position in positions)
         if known < len(events):
             new, at = events[known:], positions[known:]
-            feed.deliver(Page(feed.head, new, at, feed.encode, feed.project_of))
+            feed.deliver(Page(feed.head, new, at, feed.encode, self.reading.project_of))

@@ -110,7 +110,7 @@ class JobRoutes:
         if wanted.project not in self._roots:
             return self._roots.refusal(wanted.project)
         job_id = parse_job_id(wanted.job_id) if wanted.job_id else JobId(os.urandom(5).hex())
-        if wanted.job_id and self._feeds.get(job_id).exists:
+        if wanted.job_id and (await self._feeds.get(job_id)).exists:
             raise JobExists(job_id)
         await asyncio.to_thread(
             start_detached, self._log, wanted.project, wanted.workflow, wanted.options, job_id
@@ -131,16 +131,16 @@ class JobRoutes:
     async def events(self, request: Request) -> Response:
         """``GET /jobs/{id}/events``: a page, a long poll, or server-sent events."""
         asked = request.query_params
-        feed = self._feeds.get(wanted_job(request))
+        feed = await self._feeds.get(wanted_job(request))
         if not self._live:
-            feed.look_up()
-        if not feed.found():
+            await feed.look_up()
+        if not await feed.found():
             raise UnknownJob(feed.job_id or "")
         selection = Selection(types=wanted_types(asked.get("types", "")))
         wants_stream = "text/event-stream" in request.headers.get("accept", "")
         resumed = request.headers.get("last-event-id") if wants_stream else None
         since = wanted_number(resumed or asked.get("since"), "since", 0, 10**18)
-        feed.check(since)
+        await feed.check(since)
         if not wants_stream:
             return await self._page(request, feed, since, selection)
         if not self._live:
@@ -196,7 +196,8 @@ class JobRoutes:
             return problem(403, "to cancel a job, send the server's token")
         job_id = wanted_job(request)
         if not await asyncio.to_thread(self._jobs.cancel, job_id):
-            raise JobEnded(job_id, self._jobs.entry(job_id).terminal or "just now")
+            entry = await asyncio.to_thread(self._jobs.entry, job_id)
+            raise JobEnded(job_id, entry.terminal or "just now")
         return as_json({"job_id": job_id, "cancel_requested": True}, status=202)
 
     async def statistics(self, request: Request) -> Response:
@@ -229,7 +230,7 @@ async def _collect(
 ) -> tuple[list[bytes], int]:
     """At most so many wanted events after a position, and the position up to which that is all."""
     items: list[bytes] = []
-    while len(items) < limit and (page := feed.page(since)) is not None:
+    while len(items) < limit and (page := await feed.page(since)) is not None:
         for part in page.messages(selection, since):
             items.append(part.data)
             since = part.last

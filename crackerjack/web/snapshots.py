@@ -10,9 +10,9 @@ from typing import Final
 import msgspec
 
 from crackerjack.errors import UnknownJob
-from crackerjack.events.log import EventLog
 from crackerjack.jobs.snapshot import JobSnapshot
 from crackerjack.types import JobId
+from crackerjack.web.reading import Reading
 
 _KEPT: Final = 64
 _READ: Final = 256
@@ -25,20 +25,23 @@ class Snapshots:
     Used on the event loop's thread. Raises :exc:`StoreUnavailable`.
     """
 
-    def __init__(self, log: EventLog) -> None:
-        self._log = log
+    def __init__(self, reading: Reading) -> None:
+        self._reading = reading
         # With the time when it began: an id is free again when its job is forgotten.
         self._kept: OrderedDict[tuple[JobId, float], JobSnapshot] = OrderedDict()
 
     async def of(self, job_id: JobId) -> JobSnapshot:
         """The job as of its last event; raises :exc:`UnknownJob`."""
-        key = (job_id, self._log.job(job_id).header.created)
+        entry = await self._reading.ask(self._reading.log.job, job_id)
+        key = (job_id, entry.header.created)
         snapshot = self._kept.get(key) or JobSnapshot(job_id=job_id)
-        # Between the look at the log and the fold others have no turn: they may fold the same one.
-        while events := self._log.read(job_id, snapshot.seq, _READ):
+        self._keep(key, snapshot)
+        while snapshot.seq < entry.head and (
+            events := await self._reading.events(job_id, snapshot.seq, _READ)
+        ):
             for event in events:
-                snapshot.apply(event)
-            self._keep(key, snapshot)
+                if event.seq > snapshot.seq:  # others fold the same snapshot
+                    snapshot.apply(event)
             await asyncio.sleep(0)
         return snapshot
 

@@ -69,7 +69,7 @@ class EventStream(Response):
     async def _chunks(self) -> AsyncIterator[bytes]:
         try:
             while True:
-                page = self._feed.page(self._cursor)
+                page = await self._feed.page(self._cursor)
                 if page is not None:
                     for last, text in self._pieces(page):
                         yield text
@@ -78,7 +78,7 @@ class EventStream(Response):
                 elif self._feed.ended:
                     return
                 elif not await self._feed.wait(self._cursor, PING_SECONDS):
-                    self._feed.check_readable()
+                    await self._feed.check_readable()
                     yield _PING
         except StoreError:
             return  # the client comes back, and is told

@@ -46,7 +46,8 @@ class Watcher:
         self._pokes = pokes
         self._on_blind = on_blind
         """Called while the store cannot be read, when it could not for some seconds."""
-        self._looking = False
+        self._looking: asyncio.Task[None] | None = None
+        self._is_due = False
         self._blind_since: float | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -65,39 +66,45 @@ class Watcher:
             async with repeated(POLL_SECONDS, self.look_soon):
                 yield
         finally:
+            self._loop = None
             self._hub.remove_waker(wake)
             if self._pokes is not None:
                 loop.remove_reader(self._pokes)
+            if self._looking is not None:
+                await _cancelled(self._looking)
 
     def look_soon(self) -> None:
         """Deliver what is new in the log soon; may be called any number of times."""
-        if not self._looking and self._loop is not None:
-            self._looking = True
-            self._loop.call_soon(self._look)
+        self._is_due = True
+        if self._looking is None and self._loop is not None:
+            self._looking = self._loop.create_task(self._look())
 
     def _poked(self) -> None:
         if self._pokes is not None:
             self._pokes.clear()
         self.look_soon()
 
-    def _look(self) -> None:
+    async def _look(self) -> None:
         # By way of the loop, all that is committed in one of its turns is one read, and one write
         # to each client.
-        self._looking = False
         try:
-            if self._feeds.look():
-                self.look_soon()
-        except StoreUnavailable as error:  # the poll comes back to it
-            self._cannot_see(error)
-        else:
-            self._blind_since = None
+            while self._is_due:
+                self._is_due, began = False, time.monotonic()
+                try:
+                    self._is_due = await self._feeds.look() or self._is_due
+                except StoreUnavailable as error:  # the poll comes back to it
+                    self._cannot_see(error, began)
+                    return
+                self._blind_since = None
+                await asyncio.sleep(0)
+        finally:
+            self._looking = None
 
-    def _cannot_see(self, error: StoreUnavailable) -> None:
-        now = time.monotonic()
+    def _cannot_see(self, error: StoreUnavailable, since: float) -> None:
         if self._blind_since is None:
-            self._blind_since = now
+            self._blind_since = since
             _LOGGER.warning("new events cannot be read: %s", error)
-        elif now - self._blind_since > _BLIND_SECONDS:
+        if time.monotonic() - self._blind_since > _BLIND_SECONDS:
             self._on_blind()
 
 
@@ -136,6 +143,11 @@ async def _while_running(work: Coroutine[None, None, None]) -> AsyncIterator[Non
     try:
         yield
     finally:
-        task.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await task
+        await _cancelled(task)
+
+
+async def _cancelled(task: asyncio.Task[None]) -> None:
+    """End a task."""
+    task.cancel()
+    with contextlib.suppress(asyncio.CancelledError):
+        await task

@@ -393,7 +393,7 @@ def test_however_many_wait_the_store_is_read_once(script: Script) -> None:
         assert not any(task.done() for task in waiting)
         script.tests(since, since, since)
         script.write()
-        feeds.look()
+        await feeds.look()
         told = await asyncio.gather(*waiting)
         assert {story.snapshot.seq for story in told} == {since + 1}
 

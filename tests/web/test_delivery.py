@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import socket
 import threading
@@ -82,17 +83,21 @@ def test_the_first_event_is_never_missed(server: InProcess, writer: Writer) -> N
 def test_a_page_leads_no_further_than_the_server_has_told(writer: Writer) -> None:
     job_id = writer.job()
     writer.publish(job_id, 2)
-    feeds = Feeds(writer.log)
-    feed = feeds.get(None)
-    writer.publish(job_id, 1)  # in the log, and not looked at yet
-    page = feed.page(0)
-    assert page is not None
-    assert [part.last for part in page.messages(Selection(), 0)] == [1, 2]
-    assert (page.last, feed.head) == (2, 2)
-    feeds.look()
-    page = feed.page(2)
-    assert page is not None
-    assert [part.last for part in page.messages(Selection(), 2)] == [3]
+
+    async def read() -> None:
+        feeds = Feeds(writer.log)
+        feed = await feeds.get(None)
+        writer.publish(job_id, 1)  # in the log, and not looked at yet
+        page = await feed.page(0)
+        assert page is not None
+        assert [part.last for part in page.messages(Selection(), 0)] == [1, 2]
+        assert (page.last, feed.head) == (2, 2)
+        await feeds.look()
+        page = await feed.page(2)
+        assert page is not None
+        assert [part.last for part in page.messages(Selection(), 2)] == [3]
+
+    asyncio.run(read())
 
 
 def test_no_event_of_all_jobs_comes_twice(server: InProcess, writer: Writer) -> None:

@@ -1,0 +1,102 @@
+"""How an event loop reads a log: at once where that is on this machine, else on threads of its own."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, ParamSpec, TypeVar
+
+from crackerjack.errors import UnknownJob
+from crackerjack.events.event import WorkflowEvent
+from crackerjack.events.log import EventLog
+from crackerjack.types import JobId
+
+_THREADS: Final = 4
+"""For clients that read what is past; what is new has one of its own."""
+_MOST_PROJECTS: Final = 10_000
+"""Jobs of which it is known where their project is."""
+
+Asked = ParamSpec("Asked")
+Answer = TypeVar("Answer")
+
+
+class Reading:
+    """Asks a log for an event loop, which must not wait for a network. Raises :exc:`StoreUnavailable`."""
+
+    def __init__(self, log: EventLog) -> None:
+        self.log: Final = log
+        self._distant = log.distant
+        self._threads = ThreadPoolExecutor(_THREADS, "crackerjack-read")
+        self._watching = ThreadPoolExecutor(1, "crackerjack-watch")
+        self._projects = _Projects(log)
+
+    async def ask(
+        self, question: Callable[Asked, Answer], *args: Asked.args, **kwargs: Asked.kwargs
+    ) -> Answer:
+        """What the log answers."""
+        return await self._ask(self._threads, question, *args, **kwargs)
+
+    async def events(self, job_id: JobId, after: int, limit: int) -> list[WorkflowEvent]:
+        """See :meth:`EventLog.read`."""
+        return await self.ask(self.log.read, job_id, after, limit)
+
+    async def all_events(self, after: int, limit: int) -> list[tuple[int, WorkflowEvent]]:
+        """See :meth:`EventLog.read_all`."""
+        return await self._ask(self._threads, self._read_all, after, limit)
+
+    async def news(self, after: int, limit: int) -> list[tuple[int, WorkflowEvent]]:
+        """The same for what comes now, which does not wait for clients that read what is past."""
+        return await self._ask(self._watching, self._read_all, after, limit)
+
+    def project_of(self, job_id: JobId) -> str:
+        """The directory of a job's project; empty for a job that was forgotten meanwhile."""
+        return self._projects.of(job_id)
+
+    def _read_all(self, after: int, limit: int) -> list[tuple[int, WorkflowEvent]]:
+        found = self.log.read_all(after, limit)
+        if self._distant:
+            self._projects.learn(event for _, event in found)
+        return found
+
+    async def _ask(
+        self,
+        threads: ThreadPoolExecutor,
+        question: Callable[Asked, Answer],
+        *args: Asked.args,
+        **kwargs: Asked.kwargs,
+    ) -> Answer:
+        if not self._distant:
+            return question(*args, **kwargs)
+        future = threads.submit(question, *args, **kwargs)
+        return await asyncio.wrap_future(future)
+
+
+class _Projects:
+    """Where the projects of jobs are; learnt where events are read, so that nobody asks who sends them."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self._lock = threading.Lock()
+        self._known: dict[JobId, str] = {}
+
+    def of(self, job_id: JobId) -> str:
+        known = self._known.get(job_id)
+        return self._look_up(job_id) if known is None else known
+
+    def learn(self, events: Iterable[WorkflowEvent]) -> None:
+        # With its first event it may be another job, which has the id of one that was forgotten.
+        new = {one.job_id for one in events if one.seq == 1 or one.job_id not in self._known}
+        for job_id in new:
+            project = self._look_up(job_id)
+            with self._lock:
+                self._known[job_id] = project
+                while len(self._known) > _MOST_PROJECTS:
+                    del self._known[next(iter(self._known))]
+
+    def _look_up(self, job_id: JobId) -> str:
+        try:
+            return self._log.job(job_id).header.project
+        except UnknownJob:
+            return ""
