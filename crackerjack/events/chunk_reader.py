@@ -7,11 +7,13 @@ from collections.abc import Iterator, Sequence
 from typing import Final
 
 from crackerjack.events.chunk import Chunk
-from crackerjack.events.jetstream import Stream
+from crackerjack.events.jetstream import PAGE_BYTES, Stream
 from crackerjack.types import JobId
 
 _MOST_PLACES: Final = 4096
 """Cursors whose place in the stream is remembered."""
+_BYTES: Final = 1024
+"""Asked for at once for each event that is wanted, more than most have."""
 _NEAR: Final = 256
 """Messages that are read sooner than the place among them is looked for."""
 
@@ -24,6 +26,7 @@ class ChunkReader:
         self._subjects = subjects
         self._lock = threading.Lock()
         self._places: dict[tuple[JobId, int], int] = {}
+        self._last: Chunk | None = None
 
     def last_chunks(self, job_ids: Sequence[JobId]) -> dict[JobId, Chunk]:
         """The last chunk of each job that has one."""
@@ -31,14 +34,22 @@ class ChunkReader:
         chunks = map(Chunk, found.values())
         return {chunk.about.job_id: chunk for chunk in chunks}
 
-    def after(self, job_id: JobId, seq: int) -> Iterator[Chunk]:
-        """The chunks of a job with events after this one."""
+    def read_on(self, job_id: str, start: int, events: int | None = None) -> Iterator[Chunk]:
+        """The chunks of a job (``*``: of all) from this number on, of which so many events are wanted."""
+        most_bytes = PAGE_BYTES if events is None else events * _BYTES
+        for message in self._stream.read_on(f"{self._subjects}.{job_id}", start, most_bytes):
+            chunk = self._last  # who reads on from the middle of one need not decode it again
+            if chunk is None or (chunk.number, chunk.stored) != (message.number, message.stored):
+                chunk = self._last = Chunk(message)
+            yield chunk
+
+    def after(self, job_id: JobId, seq: int, events: int | None = None) -> Iterator[Chunk]:
+        """The chunks of a job with events after this one, of which so many are wanted."""
         start = self._places.get((job_id, seq), 0)
         if not start and seq:
             last = self.last_chunks([job_id]).get(job_id)
             start = self._place(job_id, seq + 1, last) if last is not None else 0
-        for message in self._stream.read_on(f"{self._subjects}.{job_id}", start):
-            chunk = Chunk(message)
+        for chunk in self.read_on(job_id, start, events):
             if chunk.about.head > seq:
                 yield chunk
 

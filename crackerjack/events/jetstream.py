@@ -27,7 +27,8 @@ _NEEDED: Final = frozenset({"allow_atomic", "allow_direct", "allow_msg_ttl", "re
 _NO_JETSTREAM: Final = (10039, 10076)
 _PAGE: Final = 256
 """Messages per read; more is another request."""
-_PAGE_BYTES: Final = 2 * 1024 * 1024
+PAGE_BYTES: Final = 2 * 1024 * 1024
+"""Bytes of messages per read."""
 _SUBJECTS: Final = 256
 """Subjects per request for the last message of each; the server takes up to 1,024."""
 
@@ -126,23 +127,27 @@ class Stream:
                 found[message.subject] = message
         return found
 
-    def read(self, subject: str, start: int, limit: int = _PAGE) -> list[Message]:
+    def read(
+        self, subject: str, start: int, limit: int = _PAGE, most_bytes: int = PAGE_BYTES
+    ) -> list[Message]:
         """The next messages of a subject, which may have wildcards, from this number on.
 
-        At most `limit`; fewer where they are large, none when there are none.
+        At most `limit`; fewer where they have about `most_bytes`, none when there are none.
         """
         return self._many(
             {
                 "seq": max(start, 1),
                 "next_by_subj": subject,
                 "batch": min(limit, _PAGE),
-                "max_bytes": _PAGE_BYTES,
+                "max_bytes": most_bytes,
             }
         )
 
-    def read_on(self, subject: str, start: int) -> Iterator[Message]:
-        """All messages of a subject from this number on, read page by page."""
-        while page := self.read(subject, start):
+    def read_on(
+        self, subject: str, start: int, most_bytes: int = PAGE_BYTES
+    ) -> Iterator[Message]:
+        """All messages of a subject from this number on, read in pages of about so many bytes."""
+        while page := self.read(subject, start, most_bytes=most_bytes):
             yield from page
             start = page[-1].number + 1
 

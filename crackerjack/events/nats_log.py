@@ -102,7 +102,7 @@ class NatsEventLog:
         self._check_tail()
         chunks: Iterable[Chunk] | None = self._tail.of_job(job_id, after)
         if chunks is None:
-            chunks = self._chunks_after(job_id, after)
+            chunks = self._chunks_after(job_id, after, limit)
         events: list[WorkflowEvent] = []
         for chunk in chunks:
             events += chunk.events[max(0, after + 1 - chunk.first) :]
@@ -117,7 +117,7 @@ class NatsEventLog:
         self._check_tail()
         chunks: Iterable[Chunk] | None = self._tail.since(number)
         if chunks is None:
-            chunks = map(Chunk, self._events.read_on(f"{self._subjects}.*", number))
+            chunks = self._reader.read_on("*", number, limit)
         events: list[tuple[int, WorkflowEvent]] = []
         for chunk in chunks:
             events += [item for item in chunk.positioned() if item[0] > after]
@@ -229,9 +229,11 @@ class NatsEventLog:
         self._tail.reach(max((chunk.number for chunk in chunks.values()), default=0))
         return chunks
 
-    def _chunks_after(self, job_id: JobId, after: int) -> Iterator[Chunk]:
+    def _chunks_after(
+        self, job_id: JobId, after: int, limit: int | None = None
+    ) -> Iterator[Chunk]:
         empty = True
-        for chunk in self._reader.after(job_id, after):
+        for chunk in self._reader.after(job_id, after, limit):
             empty = False
             yield chunk
         if empty:
