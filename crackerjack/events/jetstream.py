@@ -143,9 +143,7 @@ class Stream:
             }
         )
 
-    def read_on(
-        self, subject: str, start: int, most_bytes: int = PAGE_BYTES
-    ) -> Iterator[Message]:
+    def read_on(self, subject: str, start: int, most_bytes: int = PAGE_BYTES) -> Iterator[Message]:
         """All messages of a subject from this number on, read in pages of about so many bytes."""
         while page := self.read(subject, start, most_bytes=most_bytes):
             yield from page

@@ -118,7 +118,10 @@ class JobRecords:
             if opening is not None:
                 lease = records.get(self._subject(job_id, "lease"))
                 cancelled = self._subject(job_id, "cancel") in records
-                found.append(_entry(opening, lease, lasts.get(job_id), cancelled=cancelled))
+                last = lasts.get(job_id)
+                if last is not None and last.stored < opening.stored:
+                    last = None  # of a job that had the id before, and was forgotten
+                found.append(_entry(opening, lease, last, cancelled=cancelled))
         return found
 
     def newest_first(self, project: str | None, last_chunks: LastChunks) -> Iterator[JobEntry]:

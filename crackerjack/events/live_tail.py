@@ -100,6 +100,12 @@ class LiveTail:
                 wanted.append(chunk)
             return wanted[::-1]
 
+    def last(self, job_id: JobId) -> Chunk | None:
+        """The last chunk of a job; None where it is not here."""
+        with self._lock:
+            chunks = self._of_job.get(job_id)
+            return chunks[-1] if chunks else None
+
     def forget(self, job_id: JobId) -> None:
         """A job was deleted."""
         with self._lock:

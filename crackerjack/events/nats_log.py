@@ -221,17 +221,19 @@ class NatsEventLog:
     def _check_tail(self) -> None:
         """Look now and then whether something was stored that nobody told us of."""
         if self._following and time.monotonic() - self._checked > _CHECK_EVERY:
-            self._checked = time.monotonic()
             self._tail.begin(self._events.last_number())
+            self._checked = time.monotonic()
 
     def _last_chunks(self, job_ids: Sequence[JobId]) -> dict[JobId, Chunk]:
         chunks = self._reader.last_chunks(job_ids)
         self._tail.reach(max((chunk.number for chunk in chunks.values()), default=0))
+        for job_id in job_ids:  # a replica that answers may be behind what we have been told
+            seen, found = self._tail.last(job_id), chunks.get(job_id)
+            if seen is not None and (found is None or found.number < seen.number):
+                chunks[job_id] = seen
         return chunks
 
-    def _chunks_after(
-        self, job_id: JobId, after: int, limit: int | None = None
-    ) -> Iterator[Chunk]:
+    def _chunks_after(self, job_id: JobId, after: int, limit: int | None = None) -> Iterator[Chunk]:
         empty = True
         for chunk in self._reader.after(job_id, after, limit):
             empty = False

@@ -190,7 +190,7 @@ class Feed:
         return after - after % MOST_EVENTS
 
     def deliver(self, page: Page) -> None:
-        """Take in what is new in the log: `page` follows the head."""
+        """Take in what is new in the log: the last of `page` is the head from now on."""
         self.head, self.exists = page.last, True
         self.ended = self.ended or (self.job_id is not None and page.terminal)
         for reader in tuple(self.live):
@@ -235,7 +235,7 @@ class Feed:
             events = await self._reading.events(self.job_id, start, MOST_EVENTS)
             positions = [event.seq for event in events]
         else:
-            found = await self._reading.all_events(start, MOST_EVENTS)
+            found = await self._reading.all_events(start, MOST_EVENTS, head)
             # The log may be ahead of the head: what is there comes with the next page, and not in this
             # one too, for whoever has this page goes on after its end.
             within = [(position, event) for position, event in found if position <= head]
@@ -320,4 +320,7 @@ class Feeds:
         known = sum(position <= feed.head for position in positions)
         if known < len(events):
             new, at = events[known:], positions[known:]
-            feed.deliver(Page(feed.head, new, at, feed.encode, self.reading.project_of))
+            # A replica of a broker may have told of an old head: then this is no page that follows it,
+            # and who is there reads what is between from the log.
+            after = feed.head if feed.job_id is None else at[0] - 1
+            feed.deliver(Page(after, new, at, feed.encode, self.reading.project_of))

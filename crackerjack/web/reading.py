@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, ParamSpec, TypeVar
@@ -15,6 +16,8 @@ from crackerjack.types import JobId
 
 _THREADS: Final = 4
 """For clients that read what is past; what is new has one of its own."""
+_BEHIND: Final = 0.05
+"""Seconds."""
 _MOST_PROJECTS: Final = 10_000
 """Jobs of which it is known where their project is."""
 
@@ -42,9 +45,11 @@ class Reading:
         """See :meth:`EventLog.read`."""
         return await self.ask(self.log.read, job_id, after, limit)
 
-    async def all_events(self, after: int, limit: int) -> list[tuple[int, WorkflowEvent]]:
-        """See :meth:`EventLog.read_all`."""
-        return await self._ask(self._threads, self._read_all, after, limit)
+    async def all_events(
+        self, after: int, limit: int, head: int
+    ) -> list[tuple[int, WorkflowEvent]]:
+        """See :meth:`EventLog.read_all`; all that is up to `head`, which somebody was told of."""
+        return await self._ask(self._threads, self._read_up_to, after, limit, head)
 
     async def news(self, after: int, limit: int) -> list[tuple[int, WorkflowEvent]]:
         """The same for what comes now, which does not wait for clients that read what is past."""
@@ -53,6 +58,14 @@ class Reading:
     def project_of(self, job_id: JobId) -> str:
         """The directory of a job's project; empty for a job that was forgotten meanwhile."""
         return self._projects.of(job_id)
+
+    def _read_up_to(self, after: int, limit: int, head: int) -> list[tuple[int, WorkflowEvent]]:
+        found = self._read_all(after, limit)
+        if self._distant and len(found) < limit and (not found or found[-1][0] < head):
+            # A hole, or one of the servers of a broker that is behind the others for a moment.
+            time.sleep(_BEHIND)
+            found = self._read_all(after, limit)
+        return found
 
     def _read_all(self, after: int, limit: int) -> list[tuple[int, WorkflowEvent]]:
         found = self.log.read_all(after, limit)
