@@ -7,7 +7,7 @@ import os
 import sys
 
 from crackerjack.cli.open_page import open_page
-from crackerjack.cli.store_option import open_store
+from crackerjack.cli.store_option import VARIABLE, open_store
 from crackerjack.errors import UsageError
 from crackerjack.server_container import open_web
 from crackerjack.types import ExitCode
@@ -24,6 +24,8 @@ def serve(arguments: argparse.Namespace) -> int:
         hosts=frozenset({arguments.host.lower(), *map(str.lower, arguments.allowed_host)}),
     )
     admission.check_token()
+    if arguments.broker:
+        os.environ[VARIABLE] = arguments.broker  # for the runs that clients start
     admission.check_binding(arguments.host)
     roots = project_roots(arguments.project_root)
     with (

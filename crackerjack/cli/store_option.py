@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from crackerjack.events.broker_address import BrokerAddress
     from crackerjack.fleet_container import Fleet
 
-_VARIABLE: Final = "CRACKERJACK_BROKER"
+VARIABLE: Final = "CRACKERJACK_BROKER"
 
 NO_BROKER = "none"
 """In the place of an address: the user's own store, whatever the environment says."""
@@ -23,7 +23,7 @@ NO_BROKER = "none"
 
 def chosen_broker(arguments: argparse.Namespace) -> BrokerAddress | None:
     """The broker that ``--broker`` or the environment names; None for the user's own store."""
-    named = arguments.broker or os.environ.get(_VARIABLE, "")
+    named = arguments.broker or os.environ.get(VARIABLE, "")
     if named in {"", NO_BROKER}:
         return None
     from crackerjack.events.broker_address import broker_address, broker_in_environment
@@ -62,6 +62,6 @@ def needed_broker(arguments: argparse.Namespace) -> BrokerAddress:
     if address is None:
         raise UsageError(
             f"`crackerjack {arguments.command}` needs a broker: give --broker nats://host:4222, or"
-            f" set {_VARIABLE}"
+            f" set {VARIABLE}"
         )
     return address

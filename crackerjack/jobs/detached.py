@@ -91,7 +91,7 @@ def start_detached(
         process = _process(argv, said)
         # Somebody has to ask how it ended, or it stays a zombie for as long as we live.
         threading.Thread(target=process.wait, name=f"reaper-{job_id}", daemon=True).start()
-        while _runner(log, job_id) != process.pid:
+        while not _has_begun(log, job_id, process.pid):
             try:
                 process.wait(_LOOK_EVERY)
             except subprocess.TimeoutExpired:
@@ -101,10 +101,9 @@ def start_detached(
                         f"the run did not begin within {BEGINS_WITHIN:.0f} s"
                     ) from None
                 continue
-            runner = _runner(log, job_id)
-            if runner == process.pid:
+            if _has_begun(log, job_id, process.pid):
                 return
-            if runner is not None:
+            if _runner(log, job_id) is not None:
                 raise JobExists(job_id)
             said.seek(0)
             words = said.read(_MOST_WORDS).decode(errors="replace").strip()
@@ -123,6 +122,12 @@ def _process(argv: list[str], said: IO[bytes]) -> subprocess.Popen[bytes]:
     except OSError as error:
         less = ": ask for fewer paths, or for directories" if error.errno == errno.E2BIG else ""
         raise UsageError(f"no run can be started: {error.strerror}{less}") from error
+
+
+def _has_begun(log: EventLog, job_id: JobId, pid: int) -> bool:
+    """Whether the job is in the log: where it is run by whoever takes it, its process is another one."""
+    runner = _runner(log, job_id)
+    return runner == pid or (log.distant and runner is not None)
 
 
 def _runner(log: EventLog, job_id: JobId) -> int | None:
