@@ -7,6 +7,7 @@
     │   ├── InvalidJobId
     │   ├── NotComparable
     │   ├── StillRunning
+    │   ├── FilesElsewhere
     │   └── ProjectBusy
     ├── ConfigError
     ├── StoreError
@@ -71,6 +72,20 @@ class StillRunning(UsageError):
 
     def __str__(self) -> str:
         return f"job {self.job_id} is still running; `crackerjack cancel {self.job_id}` stops it"
+
+
+class FilesElsewhere(UsageError):
+    """What can be done only on the machine whose files a job has changed."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(job_id)
+        self.job_id = job_id
+
+    def __str__(self) -> str:
+        return (
+            f"job {self.job_id} has changed no files here: it ran for another machine, where "
+            f"`crackerjack undo {self.job_id}` takes back what it changed"
+        )
 
 
 class ProjectBusy(UsageError):

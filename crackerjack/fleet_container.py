@@ -52,7 +52,9 @@ def open_fleet(
     except BaseException:
         broker.close()
         raise
-    with open_container(environment, log, partial(FleetJobs, queue)) as container:
+    with open_container(
+        environment, log, partial(FleetJobs, queue, leases, log.records)
+    ) as container:
         yield Fleet(
             container=container,
             broker=broker,

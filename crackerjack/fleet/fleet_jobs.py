@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from typing import Any
+from typing import Any, Final
 
-from crackerjack.errors import StoreForbids
-from crackerjack.events.event import draft
-from crackerjack.events.log import EventLog
+from crackerjack.errors import FilesElsewhere, StoreForbids
+from crackerjack.events.event import WorkflowEvent, draft
+from crackerjack.events.job_records import JobRecords
+from crackerjack.events.log import EventLog, JobEntry, JobHeader
 from crackerjack.events.payload import EventType, WorkflowEnded
+from crackerjack.fleet.leases import Leases
+from crackerjack.fleet.queue_state import queue_state
 from crackerjack.fleet.queued_job import QUEUE
 from crackerjack.fleet.work_queue import WorkQueue
+from crackerjack.hooks.undo import FileChange, UndoOutcome
 from crackerjack.jobs.job_manager import JobManager
 from crackerjack.jobs.lease import LEASE_SECONDS
+from crackerjack.jobs.queue_state import QueueState
 from crackerjack.types import ExitCode, JobId
+
+_MOST_ENDS: Final = 2000
+"""Terminal events that are kept: lists of jobs show them again and again."""
 
 
 class FleetJobs(JobManager):
     """A :class:`JobManager` on a broker's log."""
 
-    def __init__(self, queue: WorkQueue, **parts: Any) -> None:
+    def __init__(self, queue: WorkQueue, leases: Leases, records: JobRecords, **parts: Any) -> None:
         super().__init__(**parts)
         self._queue = queue
+        self._leases = leases
+        self._records = records
+        self._ends: dict[JobHeader, WorkflowEvent] = {}
 
     def cancel(self, job_id: JobId) -> bool:
         """Ask a job to stop; one that no worker has ends at once."""
@@ -36,6 +48,31 @@ class FleetJobs(JobManager):
     def end_lost_jobs(self) -> list[JobId]:
         """Nothing: the queue gives a job whose worker is gone to another one."""
         return []
+
+    def queue(self) -> QueueState | None:
+        """What waits for workers, and who they are. Raises :exc:`StoreUnavailable`."""
+        return queue_state(self._queue, self._leases)
+
+    def terminal_event(self, entry: JobEntry) -> WorkflowEvent | None:
+        """The event that ended the job, which the broker is asked for once."""
+        end = self._ends.get(entry.header)
+        if end is None and (end := super().terminal_event(entry)) is not None:
+            self._ends[entry.header] = end
+            while len(self._ends) > _MOST_ENDS:
+                self._ends.pop(next(iter(self._ends)), None)
+        return end
+
+    def undo(self, job_id: JobId, on_wait: Callable[[str], None]) -> list[UndoOutcome]:
+        """As where a run was here; raises :exc:`FilesElsewhere` too."""
+        self.changes(job_id)
+        return super().undo(job_id, on_wait)
+
+    def changes(self, job_id: JobId) -> tuple[FileChange, ...]:
+        """What the job changed here. Raises :exc:`FilesElsewhere` where it has done so elsewhere only."""
+        found = super().changes(job_id)
+        if not found and self.entry(job_id).terminal is not None and self._records.result(job_id):
+            raise FilesElsewhere(job_id)
+        return found
 
     def _withdraw(self, job_id: JobId) -> None:
         log: EventLog = self._log

@@ -16,6 +16,7 @@ from crackerjack.errors import StoreUnavailable
 from crackerjack.events.broker import Broker
 from crackerjack.events.jetstream import Stream, Write, WrongSequence
 from crackerjack.fleet.queued_job import QueuedJob
+from crackerjack.jobs.queue_state import WorkerRecord
 
 LIFETIME: Final = 6
 """Seconds until a record that is not renewed is forgotten."""
@@ -30,18 +31,6 @@ class RunningJob(msgspec.Struct, frozen=True, kw_only=True):
     worker: str
     since: float
     """Seconds since the epoch, by the worker's clock."""
-
-
-class WorkerRecord(msgspec.Struct, frozen=True, kw_only=True):
-    """What a worker says of itself."""
-
-    worker: str
-    """The process: ``host:pid:start``."""
-    slots: int
-    busy: int
-    labels: dict[str, str] = {}
-    draining: bool = False
-    version: str = ""
 
 
 class Place:

@@ -1,42 +1,11 @@
-"""The queue and its workers at one moment: what people, dashboards and autoscalers look at."""
+"""Asking the broker for the queue and its workers, and showing them to people."""
 
 from __future__ import annotations
 
-import msgspec
-
-from crackerjack.fleet.leases import Leases, WorkerRecord
+from crackerjack.fleet.leases import Leases
 from crackerjack.fleet.work_queue import WorkQueue
+from crackerjack.jobs.queue_state import QueueEntry, QueueState
 from crackerjack.reports.safe_text import one_line
-
-
-class QueueEntry(msgspec.Struct, frozen=True, kw_only=True):
-    """A job of the queue."""
-
-    job_id: str
-    part: str
-    """The hook or shard of tests that this is about; empty for the whole job."""
-    project: str
-    priority: int
-    needs: tuple[str, ...]
-    age: float
-    """Seconds since it was queued, by the broker's clock."""
-    worker: str = ""
-    """Who runs it; empty while it waits."""
-
-
-class QueueState(msgspec.Struct, frozen=True, kw_only=True):
-    """All of it."""
-
-    depth: int
-    """Jobs that wait."""
-    oldest: float
-    """Seconds that the oldest of them has waited; 0 where none does."""
-    running: int
-    slots: int
-    """Jobs that the workers can run at the same time; those that are going down not counted."""
-    jobs: tuple[QueueEntry, ...]
-    """In the order in which they are to run."""
-    workers: tuple[WorkerRecord, ...]
 
 
 def queue_state(queue: WorkQueue, leases: Leases) -> QueueState:

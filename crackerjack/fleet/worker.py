@@ -13,9 +13,10 @@ from crackerjack import __version__
 from crackerjack.errors import StoreUnavailable
 from crackerjack.events.broker import Broker
 from crackerjack.fleet.assignment import Assignment, Parts
-from crackerjack.fleet.leases import Leases, WorkerRecord
+from crackerjack.fleet.leases import Leases
 from crackerjack.fleet.task_run import TaskRun
 from crackerjack.fleet.work_queue import Claim, WorkQueue
+from crackerjack.jobs.queue_state import WorkerRecord
 
 _LOOK_EVERY: Final = 0.5
 """Seconds between looks at the queue when nobody says that a job has come."""

@@ -36,6 +36,7 @@ from crackerjack.jobs.history import load_history
 from crackerjack.jobs.lease import LEASE_SECONDS, Lease, end_lost_jobs
 from crackerjack.jobs.process_identity import is_alive
 from crackerjack.jobs.project_lock import ProjectLock
+from crackerjack.jobs.queue_state import QueueState
 from crackerjack.jobs.snapshot import JobSnapshot, fold
 from crackerjack.jobs.tested_runs import outcomes_at
 from crackerjack.masking import Masker
@@ -225,6 +226,10 @@ class JobManager:
     def changes(self, job_id: JobId) -> tuple[FileChange, ...]:
         """What the job changed, one change per file, from the records that undoing takes."""
         return self._undo.changes(job_id)
+
+    def queue(self) -> QueueState | None:
+        """What waits for workers; None where jobs need none. Raises :exc:`StoreUnavailable`."""
+        return None
 
     def prune(self, *, project: str | None, keep: int) -> int:
         """Forget the oldest ended jobs beyond `keep`, whole; returns how many.

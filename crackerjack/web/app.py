@@ -25,6 +25,7 @@ from crackerjack.web.feed import Feeds
 from crackerjack.web.guard import Guard
 from crackerjack.web.metrics import Metrics
 from crackerjack.web.problems import problem
+from crackerjack.web.queue_routes import Queue, QueueRoutes
 from crackerjack.web.review_routes import ReviewRoutes
 from crackerjack.web.routes import JobRoutes
 from crackerjack.web.snapshots import Snapshots
@@ -88,8 +89,14 @@ def create_websocket_app(
         live=bridge is not None,
         roots=below,
     )
+    queue = Queue(jobs)
     app = _Application(
-        routes=[*routes.routes(), *review.routes(), *StatusRoutes(log, metrics).routes()],
+        routes=[
+            *routes.routes(),
+            *review.routes(),
+            *QueueRoutes(queue).routes(),
+            *StatusRoutes(log, metrics, queue).routes(),
+        ],
         lifespan=lifespan,
         middleware=_middleware(admission, metrics),
         exception_handlers={HTTPException: _problem},

@@ -11,12 +11,22 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from prometheus_client.core import Metric
 
 from crackerjack.events.event import WorkflowEvent
+from crackerjack.jobs.queue_state import QueueState
 from crackerjack.types import JobStatus
 
 MEDIA_TYPE: Final = "text/plain; version=0.0.4; charset=utf-8"
 _PREFIX: Final = "crackerjack_"
 _LATENCIES: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0)
 """Seconds."""
+
+_QUEUE: Final = {
+    "queue_depth": "Jobs, and parts of jobs, that wait for a worker.",
+    "queue_oldest_seconds": "How long the one that came first has waited.",
+    "queue_running": "Jobs, and parts of jobs, that workers have.",
+    "worker_slots": "What the workers can have at the same time; those that go down not counted.",
+    "workers": "Workers that are there.",
+}
+"""There only where there is a queue."""
 
 
 class Metrics:
@@ -52,6 +62,7 @@ class Metrics:
             "lag_events", "How far the client that is furthest behind is behind.", "transport"
         )
         self._jobs = self._gauge("jobs", "Jobs in the store.", "status")
+        self._queue: dict[str, Gauge] = {}
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(f"{_PREFIX}{name}", text, labels, registry=self.registry)
@@ -72,6 +83,18 @@ class Metrics:
             self._commit.observe(max(0.0, read_at - event.timestamp))
             self._delivery.observe(max(0.0, now - event.timestamp))
 
+    def _tell_queue(self, queue: QueueState) -> None:
+        if not self._queue:
+            self._queue = {name: self._gauge(name, text) for name, text in _QUEUE.items()}
+        for name, value in (
+            ("queue_depth", queue.depth),
+            ("queue_oldest_seconds", queue.oldest),
+            ("queue_running", queue.running),
+            ("worker_slots", queue.slots),
+            ("workers", len(queue.workers)),
+        ):
+            self._queue[name].set(value)
+
     def opened(self, *, resumed: bool) -> None:
         """A WebSocket client was registered."""
         if resumed:
@@ -85,8 +108,10 @@ class Metrics:
         """A client was not served."""
         self._refused.labels(reason).inc()
 
-    def text(self, jobs: Mapping[JobStatus, int]) -> bytes:
-        """All of it in the text format, with how many `jobs` there are now."""
+    def text(self, jobs: Mapping[JobStatus, int], queue: QueueState | None = None) -> bytes:
+        """All of it in the text format, with how many `jobs` there are now, and what the queue is like."""
+        if queue is not None:
+            self._tell_queue(queue)
         for status, count in jobs.items():
             self._jobs.labels(status.value).set(count)
         return generate_latest(_WithoutCreated(self.registry))

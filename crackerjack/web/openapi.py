@@ -10,6 +10,7 @@ from crackerjack.events.payload import PAYLOADS
 from crackerjack.hooks.undo import UndoOutcome
 from crackerjack.jobs.comparison import Comparison
 from crackerjack.jobs.file_changes import ChangedFile
+from crackerjack.jobs.queue_state import QueueState
 from crackerjack.jobs.statistics import ProjectStatistics
 from crackerjack.reports.listing import JobLine
 from crackerjack.types import JobStatus
@@ -48,7 +49,13 @@ _TYPES: Final = string(pattern="^[a-z_*,]*$")
 def openapi() -> dict[str, Any]:
     """The document, as plain values."""
     schemas = components(
-        JobLine, StartRequest, ProjectStatistics, Comparison, ChangedFile, UndoOutcome
+        JobLine,
+        StartRequest,
+        ProjectStatistics,
+        Comparison,
+        ChangedFile,
+        UndoOutcome,
+        QueueState,
     )
     schemas["FindingWithSource"] = with_source(schemas["DiagnosticFound"])
     schemas["StartRequest"]["properties"]["job_id"]["pattern"] = f"^$|{JOB_ID_PATTERN}"
@@ -97,6 +104,13 @@ def _jobs() -> dict[str, Any]:
                 },
             },
         },
+        "/queue": {
+            "get": _operation(
+                "What waits for workers, what runs, and the workers; 404 where jobs need none.",
+                {"200": _of(ref("QueueState"))},
+                refused=(404, 503),
+            )
+        },
         "/stats": {
             "get": _operation(
                 "How the last jobs of each project went: pass rates and durations.",
@@ -126,7 +140,9 @@ def _one_job() -> dict[str, Any]:
             refused=(409,),
         ),
         "/jobs/{job_id}/changes": _get(
-            "What cleaning and fixing changed, file by file, as diffs.", {"200": _of(changed)}
+            "What cleaning and fixing changed, file by file, as diffs.",
+            {"200": _of(changed)},
+            refused=(409,),
         ),
         "/jobs/{job_id}/undo": _post(
             "Put back what the job changed, unless somebody changed it since.",

@@ -11,6 +11,7 @@ from starlette.responses import Response
 from crackerjack.errors import (
     ConfigError,
     CrackerjackError,
+    FilesElsewhere,
     FutureCursor,
     JobEnded,
     JobExists,
@@ -45,6 +46,7 @@ _STATUS: Final[tuple[tuple[type[CrackerjackError], int], ...]] = (
     (ConfigError, 422),
     (NotComparable, 409),
     (StillRunning, 409),
+    (FilesElsewhere, 409),
     (ProjectBusy, 409),
     (UsageError, 400),
     (TooLarge, 413),

@@ -11,6 +11,7 @@ from crackerjack.events.payload import PAYLOADS, EventType
 from crackerjack.hooks.undo import Restoration, UndoOutcome
 from crackerjack.jobs.comparison import Comparison
 from crackerjack.jobs.file_changes import ChangedFile
+from crackerjack.jobs.queue_state import QueueEntry, QueueState, WorkerRecord
 from crackerjack.jobs.states import RUNNING, STOPPED, WAITING, StepStatus
 from crackerjack.jobs.statistics import CoverageSample, Figures, ProjectStatistics, Sample
 from crackerjack.jobs.testing_statistics import FiguresOfTests, FlakyTest, SlowTest, TestSample
@@ -34,6 +35,9 @@ _ANSWERS: Final = (
     Comparison,
     ChangedFile,
     UndoOutcome,
+    QueueEntry,
+    QueueState,
+    WorkerRecord,
 )
 """Made anew for every request, so that no key is missing, as it may be in events of an earlier version."""
 
@@ -106,6 +110,7 @@ _FIELDS: Final[Mapping[str, Schema]] = {
     **dict.fromkeys(("findings", "files", "fixed", "tests_failed", "count", "deselected"), _COUNT),
     **dict.fromkeys(("jobs", "runs", "passed", "cached", "p50", "p95", "trend"), _COUNT),
     **dict.fromkeys(("reruns", "added_lines", "removed_lines"), _COUNT),
+    **dict.fromkeys(("depth", "oldest", "running", "slots", "busy", "age"), _COUNT),
 }
 """What the type of a field does not say, and holds wherever there is a field of this name."""
 

@@ -20,12 +20,17 @@ _TYPES: Final = {
     "svg": "image/svg+xml",
 }
 
+_NO_QUEUE: Final = b'<a href="#/queue" hidden>'
+"""The link to the page of the queue, as it is in the file."""
+
 
 class StaticFile:
     """One of them, as it goes to browsers."""
 
-    def __init__(self, file: Traversable) -> None:
+    def __init__(self, file: Traversable, *, with_queue: bool) -> None:
         content = file.read_bytes()
+        if with_queue and file.name == "index.html":
+            content = content.replace(_NO_QUEUE, _NO_QUEUE.replace(b" hidden", b""))
         packed = gzip.compress(content, mtime=0)
         etag = f'"{blake2b(content, digest_size=12).hexdigest()}"'
         # Asked for anew each time, and answered with 304: after an upgrade no page mixes two versions.
@@ -62,8 +67,9 @@ MEDIA_TYPES: Final = {path: _media_type(file) for path, file in sorted(_found().
 """Where they are, and what: all the same for everybody, so they need no token."""
 
 
-def static_routes() -> list[Route]:
-    """All of them, for an application."""
+def static_routes(*, with_queue: bool) -> list[Route]:
+    """All of them, for an application whose jobs are in a queue, or are not."""
     return [
-        Route(path, StaticFile(file).answer, methods=["GET"]) for path, file in _found().items()
+        Route(path, StaticFile(file, with_queue=with_queue).answer, methods=["GET"])
+        for path, file in _found().items()
     ]

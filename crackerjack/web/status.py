@@ -16,15 +16,17 @@ from crackerjack.web.asyncapi import asyncapi
 from crackerjack.web.metrics import MEDIA_TYPE, Metrics
 from crackerjack.web.openapi import openapi
 from crackerjack.web.problems import problem
+from crackerjack.web.queue_routes import Queue
 from crackerjack.web.static_files import static_routes
 
 
 class StatusRoutes:
     """Answers what is asked about the server itself."""
 
-    def __init__(self, log: EventLog, metrics: Metrics) -> None:
+    def __init__(self, log: EventLog, metrics: Metrics, queue: Queue) -> None:
         self._log = log
         self._metrics = metrics
+        self._queue = queue
 
     def routes(self) -> list[Route]:
         """All of them, for an application."""
@@ -34,7 +36,7 @@ class StatusRoutes:
             Route("/metrics", self.metrics, methods=["GET"]),
             Route("/openapi.json", _document(openapi()), methods=["GET"]),
             Route("/asyncapi.json", _document(asyncapi()), methods=["GET"]),
-            *static_routes(),
+            *static_routes(with_queue=self._log.distant),
         ]
 
     async def healthz(self, _request: Request) -> Response:
@@ -53,9 +55,10 @@ class StatusRoutes:
         """Counters and histograms in Prometheus's text format."""
         try:
             jobs = await asyncio.to_thread(self._log.count_jobs)
+            queue = await self._queue.state()
         except StoreError as error:
             return problem(503, str(error))
-        return Response(self._metrics.text(jobs), media_type=MEDIA_TYPE)
+        return Response(self._metrics.text(jobs, queue), media_type=MEDIA_TYPE)
 
 
 def _document(content: dict[str, Any]) -> Any:

@@ -17,12 +17,12 @@ from crackerjack.events.broker_address import BrokerAddress
 from crackerjack.events.event import draft
 from crackerjack.events.log import JobHeader
 from crackerjack.events.payload import EventType, JobQueued, WorkflowEnded
-from crackerjack.fleet.leases import WorkerRecord
 from crackerjack.fleet.objects import object_name
 from crackerjack.fleet.queue_state import queue_state
 from crackerjack.fleet.queued_job import DEFAULT_PRIORITY, QUEUE, TASK_PRIORITY, QueuedJob, Task
 from crackerjack.fleet.submission import submit
 from crackerjack.fleet_container import Fleet, open_fleet
+from crackerjack.jobs.queue_state import WorkerRecord
 from crackerjack.types import ExitCode, JobId
 from tests.broker import NatsServer, nats_server
 from tests.cli.command_line import CommandLine, Project

@@ -18,6 +18,7 @@ const VIEWS = {
   job: () => import('./job-view.js'),
   compare: () => import('./compare-view.js'),
   history: () => import('./history-view.js'),
+  queue: () => import('./queue-view.js'),
 };
 
 const main = /** @type {HTMLElement} */ (document.getElementById('main'));
