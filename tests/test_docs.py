@@ -17,6 +17,7 @@ import pytest
 from crackerjack.cli.parser import whole_parser
 from crackerjack.config import (
     BundleTable,
+    FleetTable,
     HookTable,
     Settings,
     StepTable,
@@ -156,8 +157,10 @@ def test_every_command_and_option_is_documented() -> None:
 def test_every_setting_is_documented() -> None:
     text = (ROOT / "docs" / "configuration.md").read_text()
     documented = set(re.findall(r"^\| `(\w+)` \|", text, re.MULTILINE))
-    for table in (Settings, BundleTable, HookTable, StepTable, WorkflowTable):
-        assert set(table.__struct_fields__) - {"bundle", "hooks", "workflows"} <= documented
+    for table in (Settings, BundleTable, FleetTable, HookTable, StepTable, WorkflowTable):
+        assert (
+            set(table.__struct_fields__) - {"bundle", "fleet", "hooks", "workflows"} <= documented
+        )
 
 
 def test_every_event_is_documented_with_its_data() -> None:

@@ -35,8 +35,8 @@ _NOBODY: Final = "503"
 """The status of the answer when nobody listens."""
 _SEE: Final = "start the broker, or see whether it can be reached"
 _NO_JETSTREAM: Final = (
-    "has no JetStream, or none for this account",
-    "start it as `nats-server -js`, or with a jetstream block",
+    "has no JetStream for this account, or not at the moment",
+    "start it as `nats-server -js`; a cluster that has lost a server needs some seconds",
 )
 _LOGGER: Final = logging.getLogger("crackerjack.broker")
 
@@ -65,7 +65,7 @@ class Broker:
         self.address: Final = address
         self._client = BrokerClient(address)
         self._asking: dict[str, list[asyncio.Future[None]]] = {}
-        self._said = ""
+        self._said: set[str] = set()
         self._collectors: dict[str, _Collector] = {}
         self._numbers = itertools.count()
         self._inbox = ""
@@ -231,6 +231,7 @@ class Broker:
 
     async def _connect(self, name: str) -> None:
         async def reconnected() -> None:
+            self._said.clear()
             _LOGGER.info("connected to %s again", self.address.shown)
             for action in self._on_reconnect:
                 action()
@@ -246,8 +247,8 @@ class Broker:
                 if not asking.done():
                     asking.set_result(None)
             # Not each time: who cannot come back tries four times a second.
-            if self._said != (said := repr(error)):
-                self._said = said
+            if (said := repr(error)) not in self._said:
+                self._said.add(said)
                 _LOGGER.info("%s: %s", self.address.shown, said)
 
         await self._client.connect_once(

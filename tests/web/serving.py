@@ -21,7 +21,7 @@ from websockets.sync.client import ClientConnection, connect
 
 from crackerjack.events.bus import WorkflowEventBus
 from crackerjack.events.hub import Hub
-from crackerjack.events.log import JobHeader
+from crackerjack.events.log import EventLog, JobHeader
 from crackerjack.events.payload import (
     DiagnosticFound,
     EventType,
@@ -130,10 +130,10 @@ def free_port() -> int:
 class Writer:
     """Writes jobs as ``crackerjack run`` does, in the process of the tests."""
 
-    def __init__(self) -> None:
+    def __init__(self, log: EventLog | None = None) -> None:
         path = Path(os.environ["CRACKERJACK_STATE_DIR"], "store.db")
         self.owner = this_process()
-        self.log = SqliteEventLog(path)
+        self.log = log or SqliteEventLog(path)
         self.bus = WorkflowEventBus(self.log, Hub(), owner=self.owner)
 
     def job(
