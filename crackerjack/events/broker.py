@@ -155,7 +155,7 @@ class Broker:
             subscription = await self._client.subscribe(
                 subject, cb=received, pending_msgs_limit=-1, pending_bytes_limit=256 * 1024 * 1024
             )
-            await self._client.flush()
+            await self._reached()
             return subscription.unsubscribe
 
         self._check_connected()
@@ -267,6 +267,12 @@ class Broker:
 
     async def _listen(self) -> None:
         await self._client.subscribe(f"{self._inbox}.*", cb=self._collect)
+        await self._reached()
+
+    async def _reached(self) -> None:
+        """Return when the server has seen all that was sent, and what it says of that was heard."""
+        # The library's ping overtakes what still waits to be sent; nothing waits behind its answer.
+        await self._client.flush()
         await self._client.flush()
 
     async def _allowed(

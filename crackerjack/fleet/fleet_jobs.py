@@ -74,10 +74,6 @@ class FleetJobs(JobManager):
             raise FilesElsewhere(job_id)
         return found
 
-    def _still_shown(self, entry: JobEntry) -> bool:  # noqa: ARG002
-        # Its process is a worker, which shows nothing and lives on.
-        return False
-
     def _withdraw(self, job_id: JobId) -> None:
         log: EventLog = self._log
         if log.take_over(

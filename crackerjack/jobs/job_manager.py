@@ -239,14 +239,11 @@ class JobManager:
         old = [
             entry.header.job_id
             for entry in self._log.jobs(project=project, ended=True, skip=keep, limit=sys.maxsize)
-            if not self._still_shown(entry)
+            if entry.header.owner == self._owner or not is_alive(entry.header.owner)
         ]
         for job_id in old:
             self._undo.delete(job_id)
         return self._log.delete_jobs(old) if old else 0
-
-    def _still_shown(self, entry: JobEntry) -> bool:
-        return entry.header.owner != self._owner and bool(is_alive(entry.header.owner))
 
     def _begin(
         self,

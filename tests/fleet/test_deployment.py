@@ -27,7 +27,7 @@ class Strict(yaml.SafeLoader):
 
 
 def _mapping(loader: Strict, node: yaml.MappingNode) -> dict[Any, Any]:
-    keys = [loader.construct_object(key) for key, _ in node.value]  # type: ignore[no-untyped-call]
+    keys = [loader.construct_object(key) for key, _ in node.value]
     assert len(set(keys)) == len(keys), f"{node.start_mark}: a key is given twice in {keys}"
     return dict(loader.construct_pairs(node, deep=True))
 

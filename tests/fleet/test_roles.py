@@ -137,6 +137,12 @@ def take_jobs(fleet: Fleet, job: QueuedJob) -> None:
     claim.done()
 
 
+def clear_up(fleet: Fleet, _job: QueuedJob) -> None:
+    """What the broker keeps to hand out a job goes when the job has ended."""
+    answer = fleet.broker.request("$JS.API.CONSUMER.DELETE.crackerjack_queue.5-none")
+    assert b"consumer not found" in answer.data
+
+
 def be_a_worker(fleet: Fleet, _job: QueuedJob) -> None:
     fleet.leases.announce(WorkerRecord(worker="host:1:1", slots=1, busy=0))
     assert [one.worker for one in fleet.leases.workers()] == ["host:1:1"]
@@ -183,6 +189,7 @@ ACTIONS: Final[Mapping[Callable[[Fleet, QueuedJob], None], set[str]]] = {
     write_events: {"submitter", "worker"},
     cancel: {"submitter", "server", "administrator"},
     take_jobs: {"worker"},
+    clear_up: {"worker"},
     be_a_worker: {"worker"},
     share_parts: {"worker"},
     make_streams: {"administrator"},
