@@ -135,6 +135,7 @@ def take_jobs(fleet: Fleet, job: QueuedJob) -> None:
     assert claim.keep()
     fleet.log.records.keep_result(job.job_id, "x")
     claim.done()
+    assert job.job_id not in {waiting.job.job_id for waiting in fleet.queue.jobs()}
 
 
 def clear_up(fleet: Fleet, _job: QueuedJob) -> None:
