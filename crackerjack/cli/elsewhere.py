@@ -7,6 +7,7 @@ import os
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -14,6 +15,7 @@ import msgspec
 from crackerjack.cli.configuring import overrides_of
 from crackerjack.cli.place import Followed
 from crackerjack.config import Config
+from crackerjack.errors import StoreUnavailable
 from crackerjack.events.event import WorkflowEvent
 from crackerjack.events.payload import EventType
 from crackerjack.fleet.bundle import Bundle, pack
@@ -45,7 +47,7 @@ class Elsewhere:
     def begin(self, config: Config, options: RunOptions, job_id: str | None) -> Followed:
         workflow = check_options(config, options)
         queued = self._queued(config, options, JobId(job_id or os.urandom(5).hex()))
-        self._job = _Counting(self._fleet.log, queued.job_id)
+        self._job = _Counting(queued.job_id, self.container.jobs.cancel)
         self._fleet.log.follow(self.container.hub, queued.job_id)
         submit(self._fleet.log, self._fleet.queue, queued, workflow.key)
         return self._job
@@ -53,19 +55,27 @@ class Elsewhere:
     def settle(self, config: Config, job: Followed) -> list[str]:
         if self._job is None or not self._job.fixed:
             return []
-        deadline = time.monotonic() + _FIXES_WITHIN
-        while not (name := self._fleet.log.records.result(self._job.job_id)):
-            if time.monotonic() > deadline:
-                return ["The worker's fixes did not come back; the files are as they were."]
-            time.sleep(0.2)
+        patch = self._fixes(self._job.job_id)
+        if patch is None:
+            return ["The worker's fixes did not come back; the files are as they were."]
         applied = apply_changes(
             config.root,
-            self._fleet.objects.get(name),
+            patch,
             job_id=job.job_id,
             state_dir=self._fleet.container.state_dir,
             limits=config.bundle,
         )
         return _fate_of_fixes(applied, job.job_id)
+
+    def _fixes(self, job_id: JobId) -> bytes | None:
+        """What the worker changed; None when it does not come."""
+        deadline = time.monotonic() + _FIXES_WITHIN
+        while time.monotonic() < deadline:
+            with suppress(StoreUnavailable):  # which may come back in time
+                if name := self._fleet.log.records.result(job_id):
+                    return self._fleet.objects.get(name)
+            time.sleep(0.2)
+        return None
 
     def _queued(self, config: Config, options: RunOptions, job_id: JobId) -> QueuedJob:
         bundle = self._pack(config, options)

@@ -17,6 +17,8 @@ class Followed(Protocol):
     """A job that was begun, here or elsewhere."""
 
     trouble: StoreError | None
+    elsewhere: bool
+    """Whether it goes on when this process cannot reach its store."""
 
     @property
     def job_id(self) -> JobId:

@@ -13,6 +13,7 @@ from typing import IO, Any, Final
 
 from crackerjack.cli.configuring import configure
 from crackerjack.cli.open_page import open_job
+from crackerjack.cli.patience import patient
 from crackerjack.cli.place import Followed, Place
 from crackerjack.cli.reporting import write_report, write_through
 from crackerjack.cli.store_option import chosen_broker, open_fleet_at
@@ -223,12 +224,13 @@ def _view(arguments: argparse.Namespace) -> View:
 def _follow(container: Container, job: Followed, sinks: list[Sink], view: View) -> int:
     """Hand every event of the job to the sinks until the job has ended and all is shown."""
     subscription = container.jobs.subscribe(job.job_id)
+    read = patient(subscription, view.note) if job.elsewhere else subscription.read
     warned = False
     try:
         while True:
             # After its last event there is nothing to read, but the job still lets go of what it held.
             exit_code = job.wait(_TICK if subscription.ended else 0)
-            events = subscription.read(0 if exit_code is not None else _TICK)
+            events = read(0 if exit_code is not None else _TICK)
             for event in events:
                 for sink in sinks:
                     sink(event)

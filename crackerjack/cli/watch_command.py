@@ -12,9 +12,10 @@ from typing import Final
 
 from crackerjack.cli.job_commands import job_or_last
 from crackerjack.cli.overview_command import wants_overview, watch_overview
-from crackerjack.cli.store_option import open_store
+from crackerjack.cli.patience import patient
+from crackerjack.cli.store_option import chosen_broker, open_store
 from crackerjack.container import Container
-from crackerjack.errors import FutureCursor, StoreError, UsageError
+from crackerjack.errors import FutureCursor, StoreError, StoreUnavailable, UsageError
 from crackerjack.events.event import WorkflowEvent
 from crackerjack.events.payload import WorkflowEnded
 from crackerjack.events.poke import on_poke
@@ -66,9 +67,11 @@ def events(arguments: argparse.Namespace) -> int:
             _print_events(manager.events(arguments.job, arguments.since))
             return ExitCode.PASSED
         with _subscribed(container, arguments.job, arguments.since) as subscription:
+            read = patient(subscription, _say) if chosen_broker(arguments) else subscription.read
             while not subscription.ended:
-                _print_events(subscription.read(_LOOK_FOR_LOST))
-                manager.end_lost_jobs()
+                _print_events(read(_LOOK_FOR_LOST))
+                with suppress(StoreUnavailable):  # the reading says so
+                    manager.end_lost_jobs()
     return ExitCode.PASSED
 
 
@@ -96,10 +99,12 @@ def _watch_store(container: Container, arguments: argparse.Namespace, view: View
     shown = _Shown(view)
     looked = 0.0
     with _subscribed(container, job_or_last(container.jobs, arguments)) as subscription:
+        read = patient(subscription, view.note) if chosen_broker(arguments) else subscription.read
         while not subscription.ended:
-            shown.take(subscription.read(_TICK))
+            shown.take(read(_TICK))
             if time.monotonic() - looked > _LOOK_FOR_LOST:
-                container.jobs.end_lost_jobs()
+                with suppress(StoreUnavailable):  # the reading says so
+                    container.jobs.end_lost_jobs()
                 looked = time.monotonic()
     return shown.exit_code
 

@@ -97,20 +97,19 @@ class Broker:
         self._check_connected()
         return self._do(self._allowed({subject}, self._request(subject, data, headers)))
 
-    def ask(self, subject: str, data: bytes) -> bool:
-        """Send a message that wants an answer; False when nobody listens."""
+    def ask(self, subject: str, data: bytes) -> bytes | None:
+        """Send a message that wants an answer, and return that; None when nobody listens."""
         try:
-            self.request(subject, data)
+            return self.request(subject, data).data
         except StoreUnavailable as error:
             if isinstance(error.__cause__, nats.errors.NoRespondersError):
-                return False
+                return None
             raise
-        return True
 
-    def answer(self, message: Msg) -> None:
+    def answer(self, message: Msg, data: bytes) -> None:
         """Answer a message that was received; called by a handler."""
         if message.reply:
-            task = self._loop.create_task(self._client.publish(message.reply, b""))
+            task = self._loop.create_task(self._client.publish(message.reply, data))
             self._answering.add(task)
             task.add_done_callback(self._answering.discard)
 

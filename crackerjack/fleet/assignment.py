@@ -81,6 +81,8 @@ class Assignment:
         self._job: Job | None = None
         self._cancel = Cancellation()
         self._giving_back = threading.Event()
+        self._attempt = 1
+        self._trouble = "its worker could not keep what came of it"
 
     @property
     def queued(self) -> QueuedJob:
@@ -89,11 +91,14 @@ class Assignment:
 
     def run(self) -> None:
         """Do the work, and say to the broker that it goes on."""
-        with kept(self._claim):
+        job_id, bus = self.queued.job_id, self._parts.bus
+        # Whoever was fenced out must not speak for the one who has the job now.
+        with kept(self._claim, lambda: bus.fenced(job_id) is None):
             try:
                 self._run()
             except JobEnded as ended:
                 _LOGGER.info("%s", ended)
+                self._claim.lost()
             except UnknownJob:
                 self._claim.done()
             except StoreError as error:
@@ -103,14 +108,8 @@ class Assignment:
     def give_back(self, reason: str) -> None:
         """Stop, and let another worker run the job from the beginning."""
         self._giving_back.set()
-        job_id = self.queued.job_id
         with suppress(StoreError):
-            attempt = self._attempt()
-            self._parts.log.take_over(
-                job_id, old_owner=self._parts.owner, new_owner=QUEUE, expires=_never()
-            )
-            requeued = JobRequeued(reason=reason, attempt=attempt)
-            self._parts.log.append([draft(job_id, EventType.JOB_REQUEUED, requeued)], owner=QUEUE)
+            self._return(reason, self._last_attempt())
         self._cancel.cancel(reason)
         if self._job is not None:
             self._job.stop(reason)
@@ -120,26 +119,62 @@ class Assignment:
         if entry.terminal is not None:
             self._claim.done()
             return
-        attempt = self._attempt() + (entry.header.owner != QUEUE)
         lost = entry.header.owner if entry.header.owner != QUEUE else ""
+        self._attempt = self._last_attempt() + bool(lost)
         if not self._take(entry):
             self._claim.give_back()
             return
-        if lost and attempt > self.queued.max_attempts:
+        if lost and self._attempt > self.queued.max_attempts:
             self._fail(
                 f"{self.queued.max_attempts} workers were lost while they ran it, the last one was {lost}"
             )
         elif entry.cancel_requested:
             self._end(EventType.WORKFLOW_INTERRUPTED, ExitCode.INTERRUPTED, "cancelled")
-        else:
+        elif not self._giving_back.is_set():
             if lost:
-                reason = f"worker {lost} was lost"
-                self._publish(EventType.JOB_REQUEUED, JobRequeued(reason=reason, attempt=attempt))
+                # By itself it loses a job when the broker is away for long.
+                who = "its worker" if lost == self._parts.owner else f"worker {lost}"
+                requeued = JobRequeued(reason=f"{who} was lost", attempt=self._attempt)
+                self._publish(EventType.JOB_REQUEUED, requeued)
             self._work(entry)
-        if self._giving_back.is_set():
+        self._leave()
+
+    def _leave(self) -> None:
+        """Let go of the job, as the log says that it stands: once the broker can be asked."""
+        while not self._giving_back.is_set():
+            with suppress(StoreUnavailable):
+                self._parts.bus.flush()
+                entry = self._parts.log.job(self.queued.job_id)
+                if entry.terminal is not None:
+                    self._claim.done()
+                elif entry.header.owner != self._parts.owner:
+                    self._claim.lost()
+                else:
+                    self._again()
+                return
+            self._giving_back.wait(_BEAT)
+        with suppress(StoreError):
+            self._return("its worker is going down", self._attempt)
+        self._claim.give_back()
+
+    def _again(self) -> None:
+        """Let another worker try what could not be done here, unless enough of them have."""
+        if self._job is not None and isinstance(self._job.trouble, StoreUnavailable):
+            self._return("the broker was away", self._attempt)  # which is not the job's fault
             self._claim.give_back()
-        elif self._parts.bus.fenced(self.queued.job_id) is None:
+        elif self._attempt < self.queued.max_attempts:
+            self._return(self._trouble, self._attempt + 1)
+            self._claim.give_back()
+        else:
+            self._fail(self._trouble)
             self._claim.done()
+
+    def _return(self, reason: str, attempt: int) -> None:
+        """Make the job one that no worker has, if it is this one's."""
+        job_id, log = self.queued.job_id, self._parts.log
+        if log.take_over(job_id, old_owner=self._parts.owner, new_owner=QUEUE, expires=_never()):
+            requeued = JobRequeued(reason=reason, attempt=attempt)
+            log.append([draft(job_id, EventType.JOB_REQUEUED, requeued)], owner=QUEUE)
 
     def _work(self, entry: JobEntry) -> None:
         worker = self._parts.owner.rpartition(":")[0]
@@ -157,6 +192,9 @@ class Assignment:
                 raise
             except CrackerjackError as error:
                 self._could_not_begin(error)
+                return
+            except OSError as error:  # say, no room on the disk: elsewhere there may be
+                self._trouble = f"worker {worker} could not make the project ready: {error}"
                 return
             if self._giving_back.is_set():
                 self._job.stop("given back")
@@ -194,6 +232,8 @@ class Assignment:
         return self._parts.share(self.queued, project, own, cancel)
 
     def _project(self) -> Config:
+        with suppress(FileNotFoundError):
+            os.unlink(bundle_mark(self._directory))
         shutil.rmtree(self._directory, ignore_errors=True)
         unpack(self.queued.bundle, self._parts.objects, self._directory)
         root = os.path.realpath(self._directory)
@@ -201,8 +241,8 @@ class Assignment:
             root, environment=self._parts.environment, overrides=self.queued.overrides
         )
 
-    def _attempt(self) -> int:
-        """Which one this is, by what the log says of those before."""
+    def _last_attempt(self) -> int:
+        """Which one was the last, by what the log says."""
         attempt, after, log = 1, 0, self._parts.log
         while page := log.read(self.queued.job_id, after, 1000):
             after = page[-1].seq
@@ -233,16 +273,22 @@ class Assignment:
         self._parts.bus.flush()
 
 
+def bundle_mark(directory: str) -> str:
+    """The file that names the bundle that is in a directory as it was sent; of a part's project."""
+    return f"{directory}.bundle"
+
+
 @contextmanager
-def kept(claim: Claim) -> Iterator[None]:
-    """Say to the broker that the work goes on, while the block runs."""
+def kept(claim: Claim, mine: Callable[[], bool]) -> Iterator[None]:
+    """Say to the broker that the work goes on, while the block runs and the work is `mine`."""
     over = threading.Event()
 
     def keep() -> None:
         while not over.wait(_BEAT):
             # A place that was lost is no reason to stop: whoever has the job now fences us out.
             with suppress(StoreUnavailable):
-                claim.keep()
+                if mine():
+                    claim.keep()
 
     thread = threading.Thread(target=keep, name="crackerjack-claim", daemon=True)
     thread.start()

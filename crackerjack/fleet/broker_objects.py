@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Collection
 from typing import Final
 
@@ -43,7 +42,7 @@ class BrokerObjects:
     def has(self, names: Collection[str]) -> set[str]:
         subjects = {self._subject(name, _PARTS): name for name in names}
         found = self._stream.last_of_each(list(subjects))
-        oldest = time.time() - _KEPT / 2
+        oldest = self._stream.now() - _KEPT / 2
         return {subjects[subject] for subject, message in found.items() if message.stored > oldest}
 
     def put(self, name: str, content: bytes) -> None:

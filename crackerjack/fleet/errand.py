@@ -8,7 +8,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import Self
+from typing import Final, Self
 
 import msgspec
 from nats.aio.msg import Msg
@@ -16,8 +16,11 @@ from nats.aio.msg import Msg
 from crackerjack.errors import StoreUnavailable
 from crackerjack.events.broker import Broker
 from crackerjack.fleet.queued_job import QueuedJob
-from crackerjack.fleet.task_talk import STOP, Said, decode_said
+from crackerjack.fleet.task_talk import STOP, UNWANTED, WANTED, Said, decode_said
 from crackerjack.fleet.work_queue import WorkQueue
+
+_SILENCE: Final = 6.0
+"""Seconds without a word after which a worker counts as lost; each says something every second."""
 
 
 class Errand:
@@ -39,10 +42,16 @@ class Errand:
         """How many workers have begun it."""
         self.began: float = 0.0
         """When the last of them did: seconds of :func:`time.monotonic`."""
+        self._heard: float = 0.0
 
     def __enter__(self) -> Self:
         self._unsubscribe = self._broker.subscribe(self._answers, self._received)
-        self._work.put(self._queued)
+        try:
+            self._work.remove(self._queued)  # of a run of the same job that was lost
+            self._work.put(self._queued)
+        except StoreUnavailable:
+            self._unsubscribe()
+            raise
         return self
 
     def __exit__(
@@ -57,7 +66,7 @@ class Errand:
         with suppress(StoreUnavailable):
             self._broker.publish(f"{self._answers}.{STOP}", b"")
         with suppress(StoreUnavailable):
-            self._work.remove(self._queued.key)
+            self._work.remove(self._queued)
 
     def next(self, timeout: float) -> Said | None:
         """What the worker said next; None when it says nothing for so many seconds."""
@@ -66,10 +75,15 @@ class Errand:
         except queue.Empty:
             return None
 
+    @property
+    def idle(self) -> bool:
+        """Whether nobody does it: nobody has begun, or who has is silent for long."""
+        return not self.worker or time.monotonic() - self._heard > _SILENCE
+
     def withdraw(self) -> bool:
-        """Take it back, unless somebody has begun it; the block is then to be left."""
+        """Take it back, if nobody does it; the block is then to be left."""
         with self._lock:
-            self._closed = not self.worker
+            self._closed = self.idle
             return self._closed
 
     def _received(self, message: Msg) -> None:
@@ -79,13 +93,12 @@ class Errand:
         except msgspec.MsgspecError:
             return
         with self._lock:
-            if self._closed:
-                return
-            if said.started:
+            if said.started and not self._closed:
                 self._attempt, self.worker = said.attempt, said.worker
                 self.attempts += 1
                 self.began = time.monotonic()
-            if said.attempt != self._attempt:
-                return  # of a worker that is slow to hear that another has it now
-        self._said.put(said)
-        self._broker.answer(message)
+            wanted = said.attempt == self._attempt and not self._closed
+            if wanted:
+                self._heard = time.monotonic()
+                self._said.put(said)
+        self._broker.answer(message, WANTED if wanted else UNWANTED)

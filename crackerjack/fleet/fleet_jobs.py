@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,6 +26,13 @@ from crackerjack.types import ExitCode, JobId
 _MOST_ENDS: Final = 2000
 """Terminal events that are kept: lists of jobs show them again and again."""
 
+_UNQUEUED: Final = 60.0
+"""Seconds, by the broker's clock, until a job that is neither queued nor run is lost: who submits one
+opens its log first."""
+
+_LOOK_EVERY: Final = 10.0
+"""Seconds between two looks for them."""
+
 
 class FleetJobs(JobManager):
     """A :class:`JobManager` on a broker's log."""
@@ -35,6 +43,7 @@ class FleetJobs(JobManager):
         self._leases = leases
         self._records = records
         self._ends: dict[JobHeader, WorkflowEvent] = {}
+        self._looked = float("-inf")
 
     def cancel(self, job_id: JobId) -> bool:
         """Ask a job to stop; one that no worker has ends at once."""
@@ -46,8 +55,30 @@ class FleetJobs(JobManager):
         return asked
 
     def end_lost_jobs(self) -> list[JobId]:
-        """Nothing: the queue gives a job whose worker is gone to another one."""
-        return []
+        """End the jobs that nobody will run: begun a while ago, and not in the queue.
+
+        That of a worker that is gone is there still, and another one takes it.
+        """
+        if time.monotonic() - self._looked < _LOOK_EVERY:
+            return []
+        self._looked = time.monotonic()
+        begun = self._log.jobs(ended=False, limit=sys.maxsize)
+        if not begun:
+            return []
+        # In this order: who is not in the queue now was not put there in the meantime.
+        queued = {waiting.job.job_id for waiting in self._queue.jobs()}
+        oldest = self._queue.now() - _UNQUEUED
+        return [
+            entry.header.job_id
+            for entry in begun
+            if entry.header.job_id not in queued
+            and entry.updated < oldest
+            and self._end(entry.header.job_id, entry.header.owner, "runner_lost")
+        ]
+
+    def spares(self, entry: JobEntry) -> bool:  # noqa: ARG002
+        """Nothing: the worker that ran a job goes on to live, and shows it to nobody."""
+        return False
 
     def queue(self) -> QueueState | None:
         """What waits for workers, and who they are. Raises :exc:`StoreUnavailable`."""
@@ -75,18 +106,18 @@ class FleetJobs(JobManager):
         return found
 
     def _withdraw(self, job_id: JobId) -> None:
+        if self._end(job_id, QUEUE, "cancelled") and (queued := self._queue.find(job_id)):
+            self._queue.remove(queued)
+
+    def _end(self, job_id: JobId, owner: str, reason: str) -> bool:
+        """Write the terminal event of a job if it is still the owner's."""
         log: EventLog = self._log
-        if log.take_over(
-            job_id,
-            old_owner=QUEUE,
-            new_owner=self._owner,
-            expires=time.time() + LEASE_SECONDS,
-        ):
+        taken = log.take_over(
+            job_id, old_owner=owner, new_owner=self._owner, expires=time.time() + LEASE_SECONDS
+        )
+        if taken:
             ended = WorkflowEnded(
-                success=False,
-                duration=0.0,
-                exit_code=ExitCode.INTERRUPTED,
-                reason="cancelled",
+                success=False, duration=0.0, exit_code=ExitCode.INTERRUPTED, reason=reason
             )
             log.append([draft(job_id, EventType.WORKFLOW_INTERRUPTED, ended)], owner=self._owner)
-            self._queue.remove(job_id)
+        return taken

@@ -43,22 +43,32 @@ class Place:
         self._number = number
 
     def renew(self) -> bool:
-        """Keep the place for the next seconds; False when it was lost meanwhile.
+        """Keep the place for the next seconds; False when another has it by now.
 
-        Raises :exc:`StoreUnavailable`.
+        One that was forgotten, since the broker or the way there was away for longer than that, is
+        taken again. Raises :exc:`StoreUnavailable`.
         """
-        write = Write(self._subject, self._data, self._number, LIFETIME)
-        try:
-            (self._number,) = self._stream.write([write])
-        except WrongSequence:
+        with suppress(WrongSequence):
+            self._write()
+            return True
+        last = self._stream.last(self._subject)
+        if last is not None and last.data not in {b"", self._data}:
             return False
-        return True
+        self._number = last.number if last is not None else 0
+        with suppress(WrongSequence):
+            self._write()
+            return True
+        return False
 
     def release(self) -> None:
         """Let somebody else have it; a broker that cannot be told forgets it soon."""
         with suppress(StoreUnavailable, WrongSequence):
             # Only if it is still ours: an empty record that goes at once.
             self._stream.write([Write(self._subject, b"", self._number, 1)])
+
+    def _write(self) -> None:
+        write = Write(self._subject, self._data, self._number, LIFETIME)
+        (self._number,) = self._stream.write([write])
 
 
 class Leases:
@@ -75,7 +85,6 @@ class Leases:
                 "max_msgs_per_subject": 1,
                 "allow_direct": True,
                 "allow_msg_ttl": True,
-                "storage": "memory",
             }
         )
 

@@ -6,6 +6,7 @@ whatever no other worker has begun by the time there is a hand free here.
 
 from __future__ import annotations
 
+import os
 import re
 import threading
 import time
@@ -15,6 +16,7 @@ from typing import Final
 
 import msgspec
 
+from crackerjack.errors import BundleError, StoreUnavailable
 from crackerjack.events.broker import Broker
 from crackerjack.events.log import EventLog
 from crackerjack.events.payload import EventType, TestCompleted
@@ -177,12 +179,21 @@ class SharedWork:
             name=name,
             limit=limit,
             limited_by=limited_by,
-            answers=f"{space}.part.{self._queued.job_id}.{name}{number}",
+            # Also another run of the same job shall not hear it.
+            answers=f"{space}.part.{self._queued.job_id}.{name}{number}.{os.urandom(4).hex()}",
             shard=shard,
         )
 
     def _elsewhere(self, task: Task, listener: _Listener) -> Result | None:
         """What another worker made of it; None, with a hand taken, when it is to be done here."""
+        try:
+            return self._asked(task, listener)
+        except (StoreUnavailable, BundleError) as error:
+            self._hands_here.acquire()
+            listener.on_again(f"no other worker can do {task.name}: {error}")
+            return None
+
+    def _asked(self, task: Task, listener: _Listener) -> Result | None:
         part = msgspec.structs.replace(
             self._queued,
             bundle=self._packed(),
@@ -195,13 +206,13 @@ class SharedWork:
             while not self._cancel.is_set:
                 said = errand.next(_LOOK_EVERY)
                 if said is None:
-                    if errand.worker:
-                        if time.monotonic() - errand.began > task.limit + _GRACE:
-                            return Result(error=f"worker {errand.worker} did not end it in time")
-                    elif self._hands_here.acquire(blocking=False):
-                        if errand.withdraw():
+                    if errand.idle:
+                        if self._withdrawn(errand):
+                            if attempts:
+                                listener.on_again(f"worker {errand.worker} was lost")
                             return None
-                        self._hands_here.release()
+                    elif time.monotonic() - errand.began > task.limit + _GRACE:
+                        return Result(error=f"worker {errand.worker} did not end it in time")
                     continue
                 if said.started and attempts:
                     if attempts == _MOST_ATTEMPTS:
@@ -212,6 +223,15 @@ class SharedWork:
                     return result_of(said, self._objects)
                 listener.take(said)
         return Result(error="interrupted")
+
+    def _withdrawn(self, errand: Errand) -> bool:
+        """Whether there was a hand free here that is to do it."""
+        if not self._hands_here.acquire(blocking=False):
+            return False
+        if errand.withdraw():
+            return True
+        self._hands_here.release()
+        return False
 
     def _packed(self) -> str:
         """The project as it is now, as a bundle."""
@@ -288,8 +308,12 @@ def seconds_of_test_files(log: EventLog, project: str) -> dict[str, float]:
     """What each file with tests took in the project's last run that had tests."""
     found = log.latest(project, {EventType.TEST_COMPLETED}, _MOST_TESTS)
     seconds: dict[str, float] = {}
+    seen: set[str] = set()  # the newest counts, where the job began again with another worker
     for event in found:
         if event.job_id == found[0].job_id and isinstance(test := event.payload, TestCompleted):
+            if test.nodeid in seen:
+                continue
+            seen.add(test.nodeid)
             file = test.nodeid.partition("::")[0]
             seconds[file] = seconds.get(file, 0.0) + test.duration
     return seconds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from typing import Final
 
@@ -41,12 +42,13 @@ class RemoteJob:
     """A job that a worker runs, for whoever asked for it here."""
 
     trouble: StoreError | None = None
+    elsewhere = True
     note = ""
 
-    def __init__(self, log: EventLog, job_id: JobId) -> None:
+    def __init__(self, job_id: JobId, cancel: Callable[[JobId], object]) -> None:
         self.job_id: Final = job_id
         self.cancellation: Final = Cancellation()
-        self._log = log
+        self._ask_to_stop = cancel
         self._exit_code: ExitCode | None = None
 
     def handle(self, event: WorkflowEvent) -> None:
@@ -69,6 +71,6 @@ class RemoteJob:
     def _cancel(self) -> None:
         while self._exit_code is None:
             with suppress(StoreError):
-                self._log.request_cancel(self.job_id)
+                self._ask_to_stop(self.job_id)
                 return
             time.sleep(0.5)

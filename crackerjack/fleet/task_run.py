@@ -6,14 +6,14 @@ import logging
 import os
 import shutil
 import threading
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Final, ParamSpec
 
 from crackerjack.config import Config, load_config
 from crackerjack.errors import CrackerjackError, StoreError, StoreUnavailable
 from crackerjack.events.broker import Broker
-from crackerjack.fleet.assignment import Parts, kept
+from crackerjack.fleet.assignment import Parts, bundle_mark, kept
 from crackerjack.fleet.bundle import unpack
 from crackerjack.fleet.queued_job import QueuedJob, Task
 from crackerjack.fleet.task_talk import STOP, Result, Said, Talk
@@ -24,6 +24,10 @@ from crackerjack.hooks.project import Project
 from crackerjack.hooks.pytest_session import TestResult
 from crackerjack.workflow.workflow import select_workflow
 
+_ASK_EVERY: Final = 1.0
+"""Seconds between two questions whether the work is wanted."""
+_SURE: Final = 3
+"""Questions without a yes after which it is not: whoever asked for it may be coming back."""
 _LOGGER: Final = logging.getLogger("crackerjack.worker")
 
 
@@ -40,6 +44,7 @@ class TaskRun:
         self._directory = directory
         self._cancel = Cancellation()
         self._giving_back = threading.Event()
+        self._wanted = True
         said = Said(worker=parts.owner, attempt=os.urandom(6).hex())
         self._talk = Talk(broker, parts.objects, task.answers, said)
 
@@ -50,7 +55,7 @@ class TaskRun:
 
     def run(self) -> None:
         """Do the work, unless nobody wants it any more."""
-        with kept(self._claim):
+        with kept(self._claim, lambda: self._wanted):
             try:
                 self._run()
             except StoreError as error:
@@ -63,21 +68,51 @@ class TaskRun:
         self._cancel.cancel(reason)
 
     def _run(self) -> None:
-        if not self._talk.begin():
-            self._claim.done()
-            return
         stop = self._broker.subscribe(
-            f"{self._task.answers}.{STOP}", lambda _message: self._cancel.cancel("called off")
+            f"{self._task.answers}.{STOP}", lambda _message: self._call_off("called off")
         )
         try:
-            result = self._result()
+            if not self._talk.begin():
+                self._claim.done()
+                return
+            with self._asking():
+                result = self._result()
         finally:
             stop()
         if self._giving_back.is_set():
             self._claim.give_back()
-            return
-        self._talk.end(result)
-        self._claim.done()
+        elif self._wanted and self._talk.end(result):
+            self._claim.done()
+        else:
+            self._claim.lost()
+
+    def _call_off(self, reason: str) -> None:
+        self._wanted = False
+        self._cancel.cancel(reason)
+
+    @contextmanager
+    def _asking(self) -> Iterator[None]:
+        """Ask every second whether the work is wanted while the block runs, and stop it if not.
+
+        Whoever wants it hears by that that it goes on.
+        """
+        over = threading.Event()
+
+        def ask() -> None:
+            unwanted = 0
+            while unwanted < _SURE and not over.wait(_ASK_EVERY):
+                with suppress(StoreUnavailable):
+                    unwanted = 0 if self._talk.go_on() else unwanted + 1
+            if unwanted:
+                self._call_off("nobody wants it any more")
+
+        thread = threading.Thread(target=ask, name="crackerjack-part", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join()
 
     def _result(self) -> Result:
         try:
@@ -142,7 +177,7 @@ class TaskRun:
 
     def _project(self) -> Config:
         """The project, which may be there from another part of the same job."""
-        mark = f"{self._directory}.bundle"
+        mark = bundle_mark(self._directory)
         if _read(mark) != self.queued.bundle:
             with suppress(FileNotFoundError):
                 os.unlink(mark)

@@ -5,6 +5,7 @@ The last message holds again all that counts: what was lost on the way is not lo
 
 from __future__ import annotations
 
+import time
 from typing import Final
 
 import msgspec
@@ -20,6 +21,11 @@ _INLINE: Final = 256 * 1024
 """Bytes of a result that go with the message; a larger one goes by way of the object store."""
 STOP: Final = "stop"
 """The end of the subject on which the work is called off."""
+WANTED: Final = b"yes"
+UNWANTED: Final = b"no"
+"""What is answered to a worker: whether the work is still its own, or another has it by now."""
+_PATIENCE: Final = 10.0
+"""Seconds in which whoever wants a result must come back, if the broker was away."""
 
 
 class Said(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -72,7 +78,11 @@ class Talk:
 
     def begin(self) -> bool:
         """Say that the work begins; False when nobody wants it. Raises :exc:`StoreUnavailable`."""
-        return self._broker.ask(self._subject, self._encoded(started=True))
+        return self._broker.ask(self._subject, self._encoded(started=True)) == WANTED
+
+    def go_on(self) -> bool:
+        """Say that the work goes on; False when nobody wants it. Raises :exc:`StoreUnavailable`."""
+        return self._broker.ask(self._subject, self._encoded()) == WANTED
 
     def output(self, stream: str, text: str) -> None:
         """Pass on a piece of output."""
@@ -87,13 +97,23 @@ class Talk:
         self._broker.publish(self._subject, self._encoded(collected=(count, deselected)))
 
     def end(self, result: Result) -> bool:
-        """Pass on what came of it; False when nobody wants it. Raises :exc:`StoreUnavailable`."""
+        """Pass on what came of it; False when another worker has the work by now.
+
+        Raises :exc:`StoreUnavailable`.
+        """
         content = msgspec.json.encode(result)
         if len(content) <= _INLINE:
-            return self._broker.ask(self._subject, self._encoded(whole=content))
-        name = object_name(content)
-        self._objects.put(name, content)
-        return self._broker.ask(self._subject, self._encoded(result=name))
+            said = self._encoded(whole=content)
+        else:
+            name = object_name(content)
+            self._objects.put(name, content)
+            said = self._encoded(result=name)
+        deadline = time.monotonic() + _PATIENCE
+        while (answer := self._broker.ask(self._subject, said)) is None:
+            if time.monotonic() > deadline:
+                return True  # there is nobody whom it could be left to
+            time.sleep(0.5)
+        return answer == WANTED
 
     def _encoded(self, **fields: object) -> bytes:
         return msgspec.json.encode(msgspec.structs.replace(self._template, **fields))

@@ -40,33 +40,46 @@ class WaitingJob(msgspec.Struct, frozen=True):
     """When it came, seconds since the epoch, by the broker's clock."""
 
 
+class _Fetched(msgspec.Struct, frozen=True):
+    """How the broker handed a job out."""
+
+    answer_to: str
+    consumer: str
+    """``STREAM.NAME`` of what the broker keeps to hand out this job."""
+
+
 class Claim:
     """A job that this worker has, as long as it says so now and then (:meth:`keep`)."""
 
-    def __init__(self, waiting: WaitingJob, place: Place, broker: Broker, answer_to: str) -> None:
-        self.job: Final = waiting.job
+    def __init__(self, job: QueuedJob, place: Place, fetched: _Fetched, broker: Broker) -> None:
+        self.job: Final = job
         self._place = place
+        self._fetched = fetched
         self._broker = broker
-        self._answer_to = answer_to
 
     def keep(self) -> bool:
-        """Say that the work goes on; False when another worker has the place by now.
+        """Say that the work goes on; False when another has the place by now.
 
         To be called every second or so. Raises :exc:`StoreUnavailable`.
         """
-        self._broker.publish(self._answer_to, b"+WPI")
+        self._broker.publish(self._fetched.answer_to, b"+WPI")
         return self._place.renew()
 
     def done(self) -> None:
         """Take the job out of the queue: its terminal event is in the log."""
         with suppress(StoreUnavailable):  # it comes again, and is seen to have ended
-            self._broker.request(self._answer_to, b"+ACK")
+            self._broker.request(self._fetched.answer_to, b"+ACK")
+            self._broker.request(f"$JS.API.CONSUMER.DELETE.{self._fetched.consumer}")
         self._place.release()
 
     def give_back(self) -> None:
         """Let another worker take it at once."""
         with suppress(StoreUnavailable):  # else after some seconds of silence
-            self._broker.publish(self._answer_to, b"-NAK")
+            self._broker.publish(self._fetched.answer_to, b"-NAK")
+        self._place.release()
+
+    def lost(self) -> None:
+        """Another worker has the job: say nothing that it could be taken for having said."""
         self._place.release()
 
 
@@ -100,9 +113,15 @@ class WorkQueue:
         """What the broker's clock says, seconds since the epoch."""
         return self._stream.now()
 
-    def remove(self, key: str) -> None:
-        """Take a job or a part of one out that no worker has."""
-        self._stream.purge(f"{self.subjects}.*.{key}")
+    def remove(self, job: QueuedJob) -> None:
+        """Take a job or a part of one out; a worker that has it is not told."""
+        self._stream.purge(self._subject(job))
+        self._broker.request(f"$JS.API.CONSUMER.DELETE.{self._stream.name}.{_consumer(job)}")
+
+    def find(self, job_id: JobId) -> QueuedJob | None:
+        """The job, if it is in the queue."""
+        found = self._stream.last(f"{self.subjects}.*.{job_id}")
+        return json_decoder(QueuedJob).decode(found.data) if found else None
 
     def jobs(self) -> Iterator[WaitingJob]:
         """What is in the queue, in the order in which it is to be run."""
@@ -111,21 +130,28 @@ class WorkQueue:
                 job = json_decoder(QueuedJob).decode(message.data)
                 yield WaitingJob(job, message.number, message.stored)
 
-    def claim(self, worker: str, labels: Mapping[str, str], cancelled: Cancelled) -> Claim | None:
+    def claim(
+        self,
+        worker: str,
+        labels: Mapping[str, str],
+        cancelled: Cancelled,
+        having: Collection[str] = (),
+    ) -> Claim | None:
         """Take the next job that this worker may run, or end: whoever it suits, one that is cancelled.
 
-        None where there is none. `cancelled` says which ones were.
+        None where there is none. `cancelled` says which ones were; `having` are the keys of those that
+        the worker runs, also where the broker takes it for lost.
         """
         taken = self._leases.running()
-        running = {other.key for other in taken}
+        running = {other.key for other in taken} | set(having)
         for waiting in self._suitable(labels, running, cancelled):
             job = waiting.job
             mine = RunningJob(key=job.key, project=job.project, worker=worker, since=time.time())
             place = self._leases.take_place(job, mine, taken)
             if place is None:
                 continue
-            if answer_to := self._fetch(job):
-                return Claim(waiting, place, self._broker, answer_to)
+            if fetched := self._fetch(job):
+                return Claim(job, place, fetched, self._broker)
             place.release()
         return None
 
@@ -146,9 +172,9 @@ class WorkQueue:
     def _subject(self, job: QueuedJob) -> str:
         return f"{self.subjects}.{job.priority}.{job.key}"
 
-    def _fetch(self, job: QueuedJob) -> str:
-        """Ask the broker for this very job: where to answer; empty while another worker has it."""
-        consumer = f"{job.priority}-{job.key}"
+    def _fetch(self, job: QueuedJob) -> _Fetched | None:
+        """Ask the broker for this very job; None while another worker has it."""
+        consumer = _consumer(job)
         config: dict[str, Any] = {
             "name": consumer,
             "durable_name": consumer,
@@ -171,4 +197,8 @@ class WorkQueue:
         answer = self._broker.pull(
             f"$JS.API.CONSUMER.MSG.NEXT.{name}", b'{"batch":1,"no_wait":true}'
         )
-        return answer.reply if answer.data else ""
+        return _Fetched(answer.reply, name) if answer.data else None
+
+
+def _consumer(job: QueuedJob) -> str:
+    return f"{job.priority}-{job.key}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import shutil
 import threading
 import time
 from collections.abc import Mapping
@@ -24,6 +25,8 @@ _ANNOUNCE_EVERY: Final = 2.0
 _GRACE: Final = 3.0
 """Seconds after a lost connection came back in which nothing is taken: whoever has a job tells the broker
 so first."""
+_MOST_PROJECTS: Final = 20
+"""Projects of which copies are kept that nobody works on."""
 _LOGGER: Final = logging.getLogger("crackerjack.worker")
 
 
@@ -72,6 +75,7 @@ class Worker:
                     self._announce()
                     if self._take_one():
                         continue
+                    self._parts.jobs.end_lost_jobs()
                 except StoreUnavailable as error:
                     _LOGGER.warning("%s", error)
                 self._wake.wait(_LOOK_EVERY)
@@ -95,7 +99,9 @@ class Worker:
             slot = next((slot for slot in range(self._slots) if slot not in self._busy), None)
         if slot is None:
             return False
-        claim = self._queue.claim(self._parts.owner, self._labels, self._parts.cancelled)
+        with self._lock:
+            having = {assignment.queued.key for assignment in self._busy.values()}
+        claim = self._queue.claim(self._parts.owner, self._labels, self._parts.cancelled, having)
         if claim is None:
             return False
         self._begin(slot, claim)
@@ -103,7 +109,10 @@ class Worker:
 
     def _begin(self, slot: int, claim: Claim) -> None:
         # A path that a project has again the next time keeps what tools cache by it.
-        directory = os.path.join(self._directory, claim.job.project_key, str(slot))
+        project = os.path.join(self._directory, claim.job.project_key)
+        os.makedirs(project, exist_ok=True)
+        os.utime(project)
+        directory = os.path.join(project, str(slot))
         assignment = self._assignment(claim, directory)
         with self._lock:
             self._busy[slot] = assignment
@@ -123,8 +132,18 @@ class Worker:
         finally:
             with self._lock:
                 del self._busy[slot]
+                self._forget_projects()
             self._announced = float("-inf")
             self._wake.set()
+
+    def _forget_projects(self) -> None:
+        """Keep the copies of the projects that were worked on last."""
+        busy = {assignment.queued.project_key for assignment in self._busy.values()}
+        with os.scandir(self._directory) as found:
+            idle = [entry for entry in found if entry.name not in busy]
+        idle.sort(key=lambda entry: entry.stat().st_mtime, reverse=True)
+        for entry in idle[_MOST_PROJECTS:]:
+            shutil.rmtree(entry.path, ignore_errors=True)
 
     def _announce(self) -> None:
         now = time.monotonic()

@@ -43,7 +43,7 @@ def _workflow_started(job: JobState, payload: WorkflowStarted) -> None:
     job.status = JobStatus.RUNNING
     job.workflow, job.options = payload.workflow, payload.options
     job.expected = payload.expected
-    job.hooks, job.goes_on = {}, {}
+    _start_over(job)
     job.steps = {
         step.step_id: StepState(step_id=step.step_id, action=step.action, needs=step.needs)
         for step in payload.steps
@@ -53,6 +53,20 @@ def _workflow_started(job: JobState, payload: WorkflowStarted) -> None:
 def _queued(job: JobState, payload: JobQueued | JobRequeued) -> None:
     job.status = JobStatus.QUEUED
     job.message = f"Waiting: {payload.reason}" if payload.reason else "Waiting in the queue"
+
+
+def _requeued(job: JobState, payload: JobRequeued) -> None:
+    """What was found so far counts no more; the plan is shown until there is a new one."""
+    _queued(job, payload)
+    _start_over(job)
+    job.steps = {
+        step.step_id: StepState(step_id=step.step_id, action=step.action, needs=step.needs)
+        for step in job.steps.values()
+    }
+
+
+def _start_over(job: JobState) -> None:
+    job.hooks, job.goes_on, job.coverage = {}, {}, None
 
 
 def _step_started(job: JobState, payload: StepPayload) -> None:
@@ -192,7 +206,7 @@ CHANGES: Final[Mapping[str, Change]] = {
     EventType.PUBLISH_PHASE_COMPLETED: _step_ended,
     EventType.PUBLISH_PHASE_FAILED: _step_ended,
     EventType.JOB_QUEUED: _queued,
-    EventType.JOB_REQUEUED: _queued,
+    EventType.JOB_REQUEUED: _requeued,
     EventType.DIAGNOSTIC_FOUND: _diagnostic_found,
     EventType.FILE_FIXED: _file_fixed,
     EventType.TESTS_COLLECTED: _tests_collected,

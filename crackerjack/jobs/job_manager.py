@@ -62,6 +62,8 @@ class Terms(msgspec.Struct, frozen=True):
 class Job:
     """A job that runs in this process."""
 
+    elsewhere = False
+
     def __init__(self, job_id: JobId, terms: Terms = Terms()) -> None:  # noqa: B008 - immutable
         self.job_id: Final = job_id
         self.terms: Final = terms
@@ -239,11 +241,15 @@ class JobManager:
         old = [
             entry.header.job_id
             for entry in self._log.jobs(project=project, ended=True, skip=keep, limit=sys.maxsize)
-            if entry.header.owner == self._owner or not is_alive(entry.header.owner)
+            if not self.spares(entry)
         ]
         for job_id in old:
             self._undo.delete(job_id)
         return self._log.delete_jobs(old) if old else 0
+
+    def spares(self, entry: JobEntry) -> bool:
+        """Whether another process may still show a job that has ended."""
+        return entry.header.owner != self._owner and bool(is_alive(entry.header.owner))
 
     def _begin(
         self,

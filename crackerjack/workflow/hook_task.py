@@ -11,7 +11,6 @@ from crackerjack.events.payload import (
     HookEnded,
     HookOutput,
     HookStarted,
-    JobRequeued,
 )
 from crackerjack.hooks.diagnostic import printable_path
 from crackerjack.hooks.hook import HookResult
@@ -133,8 +132,8 @@ class HookTask:
         return self._run.work.run_hook(order, self._publish_output, self._publish_again)
 
     def _publish_again(self, reason: str) -> None:
-        self._run.publish(EventType.JOB_REQUEUED, JobRequeued(reason=reason))
-        self._publish_started()
+        self._publish_started()  # which takes back what came of it so far
+        self._publish_output("stderr", f"{reason}\n")
 
     def _not_begun(self, status: HookStatus, reason: str) -> HookResult:
         return HookResult(hook=self._name, status=status, duration=0.0, reason=reason)

@@ -11,7 +11,6 @@ from crackerjack.events.payload import (
     EventType,
     FileFixed,
     HookOutput,
-    JobRequeued,
     PhaseEnded,
     PhaseStarted,
     TestCompleted,
@@ -255,7 +254,7 @@ class TestStep(OpenStep):
         return self._tested is not None
 
     def _publish_again(self, reason: str) -> None:
-        self.run.publish(EventType.JOB_REQUEUED, JobRequeued(reason=reason))
+        self._publish_output("stderr", f"{reason}\n")
 
     def _measured(self, percent: float, *, whole: bool) -> str:
         """Publish the coverage; returns what the ratchet has against it, empty for nothing.

@@ -89,7 +89,7 @@ def job(fleets: dict[str, Fleet]) -> Iterator[QueuedJob]:
     queued = new_job()
     submit(fleets["submitter"].log, fleets["submitter"].queue, queued, "standard")
     yield queued
-    fleets["worker"].queue.remove(queued.job_id)
+    fleets["worker"].queue.remove(queued)
 
 
 def look(fleet: Fleet, job: QueuedJob) -> None:
@@ -155,8 +155,8 @@ def share_parts(fleet: Fleet, _job: QueuedJob) -> None:
     task = Task(name="mypy", limit=1.0, limited_by="", answers="crackerjack.part.x.mypy")
     part = new_job(priority=TASK_PRIORITY)
     fleet.queue.put(part)
-    fleet.queue.remove(part.key)
-    stop = fleet.broker.subscribe(task.answers, fleet.broker.answer)
+    fleet.queue.remove(part)
+    stop = fleet.broker.subscribe(task.answers, lambda message: fleet.broker.answer(message))
     assert fleet.broker.ask(task.answers, b"")
     stop()
 

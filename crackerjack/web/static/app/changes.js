@@ -33,14 +33,18 @@ export const CHANGES = {
   },
   workflow_started(job, data) {
     Object.assign(job.data, { status: 'running', workflow: data.workflow, expected: data.expected ?? null });
-    job.hooks.clear();
-    job.goesOn.clear();
+    startOver(job);
     job.steps = new Map(data.steps.map((/** @type {any} */ step) =>
       [step.step_id, newStep(step.step_id, step.action, step.needs || [])]));
     job.count();
   },
   job_queued: queued,
-  job_requeued: queued,
+  job_requeued(job, data) {
+    queued(job, data);
+    startOver(job);
+    job.steps = new Map([...job.steps].map(([id, step]) => [id, newStep(id, step.action, step.needs)]));
+    job.count();
+  },
   hook_execution_started(job, data, timestamp) {
     const own = key(data.step_id, data.hook);
     if (!data.rerun) job.hooks.delete(key(data.step_id, ''));
@@ -130,6 +134,14 @@ for (const family of ['config_phase', 'commit_phase', 'publish_phase']) {
 function queued(job, data) {
   job.data.status = 'queued';
   job.data.message = (data.reason ? `Waiting: ${data.reason}` : 'Waiting in the queue').slice(0, TEXT_KEPT);
+}
+
+/** What was found so far counts no more. @param {Job} job */
+function startOver(job) {
+  job.hooks.clear();
+  job.goesOn.clear();
+  job.changedPaths = new Map();
+  Object.assign(job.data, { failing_tests: [], coverage: null });
 }
 
 /** @param {Job} job @param {any} data @param {number} timestamp */
