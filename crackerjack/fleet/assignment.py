@@ -82,6 +82,8 @@ class Assignment:
         self._cancel = Cancellation()
         self._giving_back = threading.Event()
         self._attempt = 1
+        self._counts = True
+        """Whether an attempt that came to nothing is one of those that a job has."""
         self._trouble = "its worker could not keep what came of it"
 
     @property
@@ -95,15 +97,14 @@ class Assignment:
         # Whoever was fenced out must not speak for the one who has the job now.
         with kept(self._claim, lambda: bus.fenced(job_id) is None):
             try:
-                self._run()
+                with self._excused():
+                    self._run()
+                self._leave()
             except JobEnded as ended:
                 _LOGGER.info("%s", ended)
                 self._claim.lost()
             except UnknownJob:
                 self._claim.done()
-            except StoreError as error:
-                _LOGGER.warning("job %s: %s", self.queued.job_id, error)
-                self._claim.give_back()
 
     def give_back(self, reason: str) -> None:
         """Stop, and let another worker run the job from the beginning."""
@@ -117,12 +118,10 @@ class Assignment:
     def _run(self) -> None:
         entry = self._parts.log.job(self.queued.job_id)
         if entry.terminal is not None:
-            self._claim.done()
             return
         lost = entry.header.owner if entry.header.owner != QUEUE else ""
         self._attempt = self._last_attempt() + bool(lost)
         if not self._take(entry):
-            self._claim.give_back()
             return
         if lost and self._attempt > self.queued.max_attempts:
             self._fail(
@@ -137,7 +136,17 @@ class Assignment:
                 requeued = JobRequeued(reason=f"{who} was lost", attempt=self._attempt)
                 self._publish(EventType.JOB_REQUEUED, requeued)
             self._work(entry)
-        self._leave()
+
+    @contextmanager
+    def _excused(self) -> Iterator[None]:
+        """A broker that is away is not the job's fault."""
+        try:
+            yield
+            if self._job is not None and isinstance(self._job.trouble, StoreUnavailable):
+                raise self._job.trouble
+        except StoreUnavailable as error:
+            _LOGGER.warning("job %s: %s", self.queued.job_id, error)
+            self._counts = False
 
     def _leave(self) -> None:
         """Let go of the job, as the log says that it stands: once the broker can be asked."""
@@ -147,6 +156,8 @@ class Assignment:
                 entry = self._parts.log.job(self.queued.job_id)
                 if entry.terminal is not None:
                     self._claim.done()
+                elif entry.header.owner == QUEUE:
+                    self._claim.give_back()
                 elif entry.header.owner != self._parts.owner:
                     self._claim.lost()
                 else:
@@ -159,8 +170,8 @@ class Assignment:
 
     def _again(self) -> None:
         """Let another worker try what could not be done here, unless enough of them have."""
-        if self._job is not None and isinstance(self._job.trouble, StoreUnavailable):
-            self._return("the broker was away", self._attempt)  # which is not the job's fault
+        if not self._counts:
+            self._return("the broker was away", self._attempt)
             self._claim.give_back()
         elif self._attempt < self.queued.max_attempts:
             self._return(self._trouble, self._attempt + 1)
