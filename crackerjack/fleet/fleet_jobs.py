@@ -65,15 +65,21 @@ class FleetJobs(JobManager):
         begun = self._log.jobs(ended=False, limit=sys.maxsize)
         if not begun:
             return []
+        lost = self._lost(begun)
+        with suppress(StoreForbids):  # who may not write leaves it to who may
+            return [
+                entry.header.job_id
+                for entry in lost
+                if self._end(entry.header.job_id, entry.header.owner, "runner_lost")
+            ]
+        return []
+
+    def _lost(self, begun: list[JobEntry]) -> list[JobEntry]:
         # In this order: who is not in the queue now was not put there in the meantime.
         queued = {waiting.job.job_id for waiting in self._queue.jobs()}
         oldest = self._queue.now() - _UNQUEUED
         return [
-            entry.header.job_id
-            for entry in begun
-            if entry.header.job_id not in queued
-            and entry.updated < oldest
-            and self._end(entry.header.job_id, entry.header.owner, "runner_lost")
+            entry for entry in begun if entry.header.job_id not in queued and entry.updated < oldest
         ]
 
     def spares(self, entry: JobEntry) -> bool:  # noqa: ARG002

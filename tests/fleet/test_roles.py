@@ -156,7 +156,7 @@ def share_parts(fleet: Fleet, _job: QueuedJob) -> None:
     part = new_job(priority=TASK_PRIORITY)
     fleet.queue.put(part)
     fleet.queue.remove(part)
-    stop = fleet.broker.subscribe(task.answers, lambda message: fleet.broker.answer(message))
+    stop = fleet.broker.subscribe(task.answers, lambda message: fleet.broker.answer(message, b""))
     assert fleet.broker.ask(task.answers, b"")
     stop()
 
