@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Final, Protocol
 
@@ -65,17 +65,6 @@ def create_websocket_app(
     may start runs in projects below the `roots`, and undo what they changed. Its lifespan must run: it
     is what delivers events.
     """
-
-    @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
-            if bridge is not None:
-                await stack.enter_async_context(bridge.running())
-            await stack.enter_async_context(ending_lost_jobs(jobs))
-            if agents is not None:
-                await stack.enter_async_context(agents.running())
-            yield
-
     snapshots = Snapshots(feeds.reading)
     below = Roots(roots)
     review = ReviewRoutes(jobs=jobs, snapshots=snapshots, admission=admission, roots=below)
@@ -97,7 +86,7 @@ def create_websocket_app(
             *QueueRoutes(queue).routes(),
             *StatusRoutes(log, metrics, queue).routes(),
         ],
-        lifespan=lifespan,
+        lifespan=_lifespan(bridge, jobs, agents),
         middleware=_middleware(admission, metrics),
         exception_handlers={HTTPException: _problem},
     )
@@ -112,6 +101,22 @@ def create_websocket_app(
         register_websocket_routes(app, handler)
         _measure(bridge, metrics)
     return app
+
+
+def _lifespan(
+    bridge: EventBusWebSocketBridge | None, jobs: JobManager, agents: Agents | None
+) -> Callable[[Starlette], AbstractAsyncContextManager[None]]:
+    @asynccontextmanager
+    async def running(_app: Starlette) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            if bridge is not None:
+                await stack.enter_async_context(bridge.running())
+            await stack.enter_async_context(ending_lost_jobs(jobs))
+            if agents is not None:
+                await stack.enter_async_context(agents.running())
+            yield
+
+    return running
 
 
 def _middleware(admission: Admission, metrics: Metrics) -> list[Middleware]:
