@@ -19,7 +19,7 @@ WITH_OTHERS := tests/test_config.py tests/test_decoding.py tests/test_masking.py
     tests/cli/test_run.py
 
 .NOTPARALLEL:
-.PHONY: help run test test-all lint format typecheck check-self pytest other-pythons bench bench-agents soak lock clean
+.PHONY: help run test test-all lint format typecheck check-self pytest other-pythons bench bench-agents bench-fleet soak lock clean
 
 help: ## Say what there is to do
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-12s %s\n", $$1, $$2 }' Makefile
@@ -63,6 +63,9 @@ bench: $(READY) .venv-bench/.ready ## Measure against the other runners, in rati
 
 bench-agents: $(READY) ## Measure an agent's episode over MCP: calls, bytes, delays
 	$(BIN)/python -m benches agents
+
+bench-fleet: $(READY) ## Measure a broker, servers and workers: delays, replicas, runs
+	$(BIN)/python -m benches fleet
 
 soak: $(READY) ## The tests of what is random again, for much longer
 	$(BIN)/python -m pytest $(PYTEST_ARGS) --hypothesis-profile=soak $(ARGS)

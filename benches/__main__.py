@@ -8,8 +8,8 @@ import sys
 from benches.paired import machine
 
 BENCHES = ("checks", "noop", "startup", "output", "events", "stream", "agents", "dashboard")
-ON_DEMAND = ("fleet_simulation",)
-"""Only when named: no comparison."""
+ON_DEMAND = ("fleet", "fleet_simulation")
+"""Only when named: they compare with nobody."""
 
 
 def main() -> None:

@@ -16,7 +16,8 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -140,6 +141,40 @@ def writer(_port: int) -> None:
         )
         container.log.create_job(header, time.time() + 3600)
         obey(lambda _: container.bus.publish(job_id, EventType.DIAGNOSTIC_FOUND, finding))
+        threading.Event().wait()
+
+
+@contextmanager
+def fleet_runner(
+    address: str, directory: str
+) -> Iterator[tuple[Callable[[], object], Callable[[], object]]]:
+    """What a run on a worker does: gives what publishes an event of its job to a broker, and what settles."""
+    from crackerjack.events.broker_address import broker_in_environment
+    from crackerjack.events.log import JobHeader
+    from crackerjack.events.payload import DiagnosticFound, EventType
+    from crackerjack.fleet_container import open_fleet
+    from crackerjack.jobs.process_identity import this_process
+    from crackerjack.types import JobId
+
+    finding = DiagnosticFound(**{**event(0)["data"], "timestamp": 0.0})
+    job_id = JobId(JOB)
+    environment = {"CRACKERJACK_STATE_DIR": directory, "CRACKERJACK_BROKER": address}
+    named = broker_in_environment(environment)
+    assert named is not None
+    with open_fleet(named, environment, role="worker") as fleet:
+        bus = fleet.container.bus
+        header = JobHeader(
+            job_id=job_id, project="/", workflow="", created=time.time(), owner=this_process()
+        )
+        fleet.log.create_job(header, time.time() + 3600)
+        yield lambda: bus.publish(job_id, EventType.DIAGNOSTIC_FOUND, finding), bus.flush
+
+
+def fleet_writer(_port: int) -> None:
+    """The same as a process, for the broker of ``CRACKERJACK_BROKER``."""
+    place = os.environ["CRACKERJACK_BROKER"], os.environ["CRACKERJACK_STATE_DIR"]
+    with fleet_runner(*place) as (publish, settle):
+        obey(lambda _: publish(), settle=settle)
         threading.Event().wait()
 
 
@@ -271,6 +306,7 @@ if __name__ == "__main__":
     kinds = {
         "crackerjack": crackerjack,
         "writer": writer,
+        "fleet_writer": fleet_writer,
         "naive": naive,
         "broadcast": broadcast,
         "nchan": nchan,
