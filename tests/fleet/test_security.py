@@ -204,6 +204,18 @@ def test_no_server_of_ours(crackerjack: CommandLine, said: tuple[bytes, ...], wo
         assert time.monotonic() - began < PATIENCE
 
 
+def test_wrong_credentials_are_not_tried_for_ever(crackerjack: CommandLine) -> None:
+    def refuse(client: socket.socket) -> bytes:
+        client.sendall(INFO.replace(b"{", b'{"auth_required":true,', 1))
+        heard = client.recv(4096)
+        client.sendall(b"-ERR 'Authorization Violation'\r\n")
+        return heard
+
+    with listener(refuse) as (url, heard):
+        assert_refused(listing(crackerjack, url, USER="ann", PASSWORD=SECRET), "refuses")
+    assert 1 <= len(heard) <= 3
+
+
 def test_nobody_there_and_no_jetstream(crackerjack: CommandLine) -> None:
     with nats_server(jetstream=False) as server:
         assert_refused(listing(crackerjack, server.url), server.url, "has no JetStream", "-js")
