@@ -52,12 +52,15 @@ class BrokerClient(Client):
         Raises :exc:`ConnectFailed`.
         """
         told = options.pop("error_cb")
+        hopeless = asyncio.Event()
 
         async def failed(error: Exception) -> None:
             self._failures.append(error)
+            if isinstance(error, ssl.SSLError):
+                hopeless.set()  # the library now waits long for the end of what has no beginning
             await told(error)
 
-        attempt = self.connect(
+        connecting = self.connect(
             self._address.servers,
             error_cb=failed,
             # Two for each server; with an endless number a wrong password would be tried for ever.
@@ -66,10 +69,16 @@ class BrokerClient(Client):
             **self._address.client_options(),
             **options,
         )
-        try:
-            await asyncio.wait_for(attempt, _FIRST)
-        except (nats.errors.Error, OSError, TimeoutError, ValueError) as error:
-            self._failures.append(error)
+        either = {asyncio.ensure_future(connecting), asyncio.ensure_future(hopeless.wait())}
+        done, left = await asyncio.wait(either, timeout=_FIRST, return_when=asyncio.FIRST_COMPLETED)
+        for task in left:
+            task.cancel()
+        await asyncio.wait(either, timeout=1.0)
+        for task in done:
+            if error := task.exception():
+                if not isinstance(error, nats.errors.Error | OSError | TimeoutError | ValueError):
+                    raise error
+                self._failures.append(error)
         if not self.is_connected:
             # It counts as connected also where the server hung up while we said who we are.
             with suppress(nats.errors.Error, OSError):
