@@ -285,6 +285,8 @@ class JobQueued(Payload, frozen=True, kw_only=True):
 class JobRequeued(Payload, frozen=True, kw_only=True):
     reason: str = ""
     attempt: int = 1
+    part: str = ""
+    """The hook, or ``tests``, that alone is done again, while the job goes on; empty for all of it."""
 
 
 PAYLOADS: Final[dict[EventType, type[Payload]]] = {

@@ -258,7 +258,7 @@ class Assignment:
         while page := log.read(self.queued.job_id, after, 1000):
             after = page[-1].seq
             for event in page:
-                if event.event_type == EventType.JOB_REQUEUED:
+                if event.event_type == EventType.JOB_REQUEUED and not event.data.get("part"):
                     attempt = int(event.data.get("attempt", attempt))
         return attempt
 

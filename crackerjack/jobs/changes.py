@@ -57,6 +57,8 @@ def _queued(job: JobState, payload: JobQueued | JobRequeued) -> None:
 
 def _requeued(job: JobState, payload: JobRequeued) -> None:
     """What was found so far counts no more; the plan is shown until there is a new one."""
+    if payload.part:  # it begins anew with an event of its own
+        return
     _queued(job, payload)
     _start_over(job)
     job.steps = {

@@ -16,6 +16,7 @@ from crackerjack.events.payload import (
     HookEnded,
     HookOutput,
     HookStarted,
+    JobRequeued,
     PhaseEnded,
     SessionInitializing,
     StrategyEnded,
@@ -92,7 +93,7 @@ class Narration:
             tellers |= {
                 EventType.WORKFLOW_SESSION_INITIALIZING: self._session,
                 EventType.JOB_QUEUED: self._waiting,
-                EventType.JOB_REQUEUED: self._waiting,
+                EventType.JOB_REQUEUED: self._requeued,
                 EventType.CONFIG_PHASE_COMPLETED: self._config,
                 EventType.FILE_FIXED: self._fix,
                 EventType.QUALITY_PHASE_COMPLETED: self._phase_ended,
@@ -112,6 +113,11 @@ class Narration:
 
     def _waiting(self, _: object) -> list[Line]:
         return [[("warn", one_line(self.job.message))]]
+
+    def _requeued(self, payload: JobRequeued) -> list[Line]:
+        if payload.part:
+            return [[("warn", one_line(f"{payload.part} is done again: {payload.reason}"))]]
+        return self._waiting(payload)
 
     def _config(self, payload: ConfigCompleted) -> list[Line]:
         style = "" if payload.success else "bad"

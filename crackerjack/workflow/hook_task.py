@@ -11,6 +11,7 @@ from crackerjack.events.payload import (
     HookEnded,
     HookOutput,
     HookStarted,
+    JobRequeued,
 )
 from crackerjack.hooks.diagnostic import printable_path
 from crackerjack.hooks.hook import HookResult
@@ -39,6 +40,7 @@ class HookTask:
         self._writes = writes
         self._rerun = bool(rerun_of)
         self._attempts = 1
+        self._requeued = 1
         self._part_of = rerun_of or self._step_id
 
     def queue(self, rank: int = 0) -> None:
@@ -132,8 +134,12 @@ class HookTask:
         return self._run.work.run_hook(order, self._publish_output, self._publish_again)
 
     def _publish_again(self, reason: str) -> None:
+        self._requeued += 1
+        self._run.publish(
+            EventType.JOB_REQUEUED,
+            JobRequeued(reason=reason, attempt=self._requeued, part=self._name),
+        )
         self._publish_started()  # which takes back what came of it so far
-        self._publish_output("stderr", f"{reason}\n")
 
     def _not_begun(self, status: HookStatus, reason: str) -> HookResult:
         return HookResult(hook=self._name, status=status, duration=0.0, reason=reason)

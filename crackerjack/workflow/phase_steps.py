@@ -11,6 +11,7 @@ from crackerjack.events.payload import (
     EventType,
     FileFixed,
     HookOutput,
+    JobRequeued,
     PhaseEnded,
     PhaseStarted,
     TestCompleted,
@@ -169,6 +170,7 @@ class TestStep(OpenStep):
     def __init__(self, run: Run, step: Step) -> None:
         super().__init__(run, step)
         self._tested: TestedContent | None = None
+        self._requeued = 1
         """What the tests run against; None before they begin, and once it has changed."""
         self._outcomes = Outcomes()
         self._outcomes_at = ""
@@ -254,6 +256,12 @@ class TestStep(OpenStep):
         return self._tested is not None
 
     def _publish_again(self, reason: str) -> None:
+        self._requeued += 1
+        self.run.publish(
+            EventType.JOB_REQUEUED,
+            JobRequeued(reason=reason, attempt=self._requeued, part=_TESTS),
+        )
+        # The job does not wait: this is its last word until a test ends.
         self._publish_output("stderr", f"{reason}\n")
 
     def _measured(self, percent: float, *, whole: bool) -> str:

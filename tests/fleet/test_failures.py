@@ -107,7 +107,9 @@ def test_a_part_whose_worker_is_killed_is_done_elsewhere(
         ended = home.ended(job)
         assert ended.status is JobStatus.COMPLETED
         assert home.worker_of(job) == runner
-        assert home.of_type(job, EventType.JOB_REQUEUED) == []
+        (requeued,) = home.of_type(job, EventType.JOB_REQUEUED)
+        assert (requeued["part"], requeued["attempt"]) == (away, 2)
+        assert "was lost" in requeued["reason"]
         begun = home.of_type(job, EventType.HOOK_EXECUTION_STARTED)
         assert sorted(one["hook"] for one in begun) == sorted(["here", "there", away])
 

@@ -234,6 +234,17 @@ def test_a_job_that_is_queued_waits_and_one_that_starts_over_forgets() -> None:
     assert of(run).steps[FAST].status is StepStatus.WAITING
 
 
+def test_a_part_that_is_done_again_leaves_the_rest_as_it_is() -> None:
+    run = SampleRun().begin().strategy(FAST, ["ruff-check", "codespell"])
+    run.hook(FAST, "ruff-check").found(finding("ruff-check"))
+    before = of(run)
+    again = JobRequeued(reason="worker b was lost", attempt=2, part="codespell")
+    run.add(EventType.JOB_REQUEUED, again)
+    after = of(run)
+    assert (after.status, after.message) == (JobStatus.RUNNING, before.message)
+    assert after.counts()["findings"] == 1
+
+
 def test_progress_never_falls_and_ends_at_100() -> None:
     snapshot = JobSnapshot(job_id=JOB)
     seen = []

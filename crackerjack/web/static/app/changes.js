@@ -40,6 +40,7 @@ export const CHANGES = {
   },
   job_queued: queued,
   job_requeued(job, data) {
+    if (data.part) return; // it begins anew with an event of its own
     queued(job, data);
     startOver(job);
     job.steps = new Map([...job.steps].map(([id, step]) => [id, newStep(id, step.action, step.needs)]));
