@@ -124,9 +124,9 @@ class Assignment:
         if not self._take(entry):
             return
         if lost and self._attempt > self.queued.max_attempts:
-            self._fail(
-                f"{self.queued.max_attempts} workers were lost while they ran it, the last one was {lost}"
-            )
+            most = self.queued.max_attempts
+            workers = "1 worker was" if most == 1 else f"{most} workers were"
+            self._fail(f"{workers} lost while they ran it; the last one was {lost}")
         elif entry.cancel_requested:
             self._end(EventType.WORKFLOW_INTERRUPTED, ExitCode.INTERRUPTED, "cancelled")
         elif not self._giving_back.is_set():

@@ -311,4 +311,6 @@ class JobState(msgspec.Struct, kw_only=True):
             self.skip_waiting(step.step_id, "not begun")
         for hook in self.hooks.values():
             if hook.running:
-                hook.finish(STOPPED, timestamp - (hook.started or timestamp), "the job ended")
+                # Whoever ended the job may have another clock.
+                lasted = max(0.0, timestamp - (hook.started or timestamp))
+                hook.finish(STOPPED, lasted, "the job ended")

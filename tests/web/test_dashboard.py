@@ -14,9 +14,10 @@ from typing import Final
 import msgspec
 import pytest
 
-from crackerjack.events.payload import EventType, HookOutput, HookStarted
+from crackerjack.events.payload import EventType, HookOutput, HookStarted, JobRequeued
 from crackerjack.jobs.snapshot import JobSnapshot
 from crackerjack.types import JobId
+from tests.sample_run import FAST, JOB, TESTS, SampleRun, finding
 from tests.web.browser import chromium
 from tests.web.dashboard import (
     LIVE,
@@ -134,6 +135,30 @@ def test_the_page_makes_of_events_what_the_server_makes(
         assert timeless.items() <= last.items()
         tab.open(server.http)
         given = msgspec.json.encode({"events": log, "snapshots": snapshots}).decode()
+        tab.evaluate(f"void (window.given = {given})")
+        assert tab.evaluate(FOLD) == []
+
+
+def test_the_page_forgets_what_a_lost_worker_found(server: Served, tmp_path: Path) -> None:
+    run = SampleRun().begin(tests=True).strategy(FAST, ["ruff-check"]).hook(FAST, "ruff-check")
+    run.found(finding("ruff-check")).fixed(FAST, "ruff-check", "a.py").phase(TESTS).collected(2)
+    run.test("t.py::a", "failed").coverage(50.0)
+    run.add(EventType.JOB_REQUEUED, JobRequeued(reason="the worker is lost", attempt=2))
+    run.begin(tests=True).strategy(FAST, ["ruff-check"]).hook(FAST, "ruff-check")
+    run.found(finding("ruff-check")).fixed(FAST, "ruff-check", "a.py").end(
+        EventType.WORKFLOW_FAILED, fixed=1
+    )
+    state = JobSnapshot(job_id=JOB)
+    snapshots = [{"data": state.to_data(0.0), "seq": 0}]
+    for one in run.events:
+        state.apply(one)
+        snapshots.append({"data": state.to_data(0.0), "seq": state.seq})
+    counts = state.counts()
+    assert (counts["findings"], counts["fixed"], counts["tests"]["failed"]) == (1, 1, 0)
+    events = [msgspec.json.decode(one.to_json()) for one in run.events]
+    given = msgspec.json.encode({"events": events, "snapshots": snapshots}).decode()
+    with chromium(tmp_path) as tab:
+        tab.open(server.http)
         tab.evaluate(f"void (window.given = {given})")
         assert tab.evaluate(FOLD) == []
 

@@ -142,6 +142,8 @@ function startOver(job) {
   job.hooks.clear();
   job.goesOn.clear();
   job.changedPaths = new Map();
+  job.fixedPaths = new Set();
+  job.fixedBefore = 0;
   Object.assign(job.data, { failing_tests: [], coverage: null });
 }
 
@@ -216,7 +218,7 @@ function ended(status, message) {
       job.skipWaiting(step.step_id, 'not begun');
     }
     for (const hook of job.hooks.values()) {
-      if (hook.status === 'running') finish(hook, 'stopped', timestamp - (hook.started || timestamp), 'the job ended');
+      if (hook.status === 'running') finish(hook, 'stopped', Math.max(0, timestamp - (hook.started || timestamp)), 'the job ended');
     }
   };
 }
