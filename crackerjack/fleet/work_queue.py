@@ -134,7 +134,7 @@ class WorkQueue:
         self,
         worker: str,
         labels: Mapping[str, str],
-        cancelled: Cancelled,
+        cancelled: Cancelled = lambda _jobs: (),
         having: Collection[str] = (),
     ) -> Claim | None:
         """Take the next job that this worker may run, or end: whoever it suits, one that is cancelled.

@@ -3,9 +3,9 @@
 import { get } from './api.js';
 import { fill, h, refill } from './dom.js';
 import { followJobs } from './follow-jobs.js';
-import { name, plural, seconds } from './format.js';
-import { tellProblem } from './main.js';
+import { plural, projectName, seconds } from './format.js';
 import { link } from './router.js';
+import { tellProblem } from './tell.js';
 
 const SOON = 500; // milliseconds after an event until the queue is asked for
 const EVERY = 3000; // milliseconds; a worker that dies makes no event
@@ -85,7 +85,7 @@ function job(entry) {
   const needs = entry.needs.length ? `needs ${entry.needs.join(', ')}` : '';
   return h('li', null, h('a', { class: 'row queue-row', href: link(['job', entry.job_id]) },
     badge(entry.worker ? 'live' : 'quiet', entry.worker ? '● running' : '– waiting'),
-    h('span', { title: entry.project }, h('b', null, name(entry.project)), h('span', { class: 'faint' }, ` ${entry.part || 'the whole run'}`)),
+    h('span', { title: entry.project }, h('b', null, projectName(entry.project)), h('span', { class: 'faint' }, ` ${entry.part || 'the whole run'}`)),
     h('span', { class: 'faint' }, entry.worker ? `on ${host(entry.worker)}` : needs),
     h('span', { class: 'faint' }, `priority ${entry.priority}`),
     h('span', { class: 'number' }, seconds(entry.age))));
