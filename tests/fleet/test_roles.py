@@ -156,8 +156,10 @@ def share_parts(fleet: Fleet, _job: QueuedJob) -> None:
     part = new_job(priority=TASK_PRIORITY)
     fleet.queue.put(part)
     fleet.queue.remove(part)
-    stop = fleet.broker.subscribe(task.answers, lambda message: fleet.broker.answer(message, b""))
-    assert fleet.broker.ask(task.answers, b"")
+    stop = fleet.broker.subscribe(
+        task.answers, lambda message: fleet.broker.answer(message, b"yes")
+    )
+    assert fleet.broker.ask(task.answers, b"") == b"yes"
     stop()
 
 
@@ -221,6 +223,25 @@ def end_a_job(submitter: Fleet) -> None:
     submitter.log.create_job(header, now)
     ended = WorkflowEnded(success=False, duration=0.0, exit_code=ExitCode.USAGE, reason="x")
     submitter.log.append([draft(job_id, EventType.WORKFLOW_FAILED, ended)], owner=QUEUE)
+
+
+def test_who_may_not_end_a_lost_job_shows_it(
+    fleets: dict[str, Fleet],
+    server: NatsServer,
+    state: Mapping[str, str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """A list looks for jobs that nobody will run; for a watcher that is no error."""
+    monkeypatch.setattr("crackerjack.fleet.fleet_jobs._UNQUEUED", -60.0)
+    job_id = JobId(os.urandom(5).hex())
+    now = time.time()
+    header = JobHeader(job_id=job_id, project="/p", workflow="standard", created=now, owner=QUEUE)
+    fleets["submitter"].log.create_job(header, now)
+    for role, ended in (("watcher", False), ("submitter", True)):
+        with open_fleet(address_of(server, role), state, role=role) as fleet:
+            entries = fleet.container.jobs.entries(project="/p")
+        (entry,) = (entry for entry in entries if entry.header.job_id == job_id)
+        assert (entry.terminal is not None) == ended
 
 
 def test_streams_that_are_missing_are_told_of(permissions: str, state: Mapping[str, str]) -> None:
