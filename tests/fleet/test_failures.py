@@ -388,13 +388,15 @@ def test_jobs_end_although_the_broker_is_killed_and_comes_back(tmp_path: Path, s
             with subprocess.Popen(
                 argv, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
             ) as watching:
+                assert watching.stdout is not None
+                first = watching.stdout.readline()  # it has found its job
                 for number in range(10 if soak else 2):
                     wait_for(lambda: some_run(home, jobs), "some of them run")
                     server.stop(signal.SIGKILL)
                     time.sleep(0.5 * (number % 4))  # how long it is away
                     server.start()
                 check_each_ended_once(home, jobs)
-                said, _ = watching.communicate(timeout=60)
+                said = first + watching.communicate(timeout=60)[0]
             assert watching.returncode == 1, said
             # Nobody lost a job by that: who has it says so before another looks for what to do.
             requeued = [one for job in jobs for one in home.of_type(job, EventType.JOB_REQUEUED)]
