@@ -5,24 +5,23 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from collections import Counter
-from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from typing import Final
 
 import msgspec
 
 from crackerjack.cli.configuring import overrides_of
+from crackerjack.cli.fixes import fate_of_fixes, make_fixes
 from crackerjack.cli.place import Followed
 from crackerjack.config import Config
 from crackerjack.errors import StoreUnavailable
 from crackerjack.events.event import WorkflowEvent
 from crackerjack.events.payload import EventType
 from crackerjack.fleet.bundle import Bundle, pack
-from crackerjack.fleet.changes import Applied, Fate, apply_changes
 from crackerjack.fleet.queued_job import QueuedJob, check_label
 from crackerjack.fleet.submission import RemoteJob, submit
 from crackerjack.fleet_container import Fleet
+from crackerjack.hooks.cache import CacheFile, ResultCache
 from crackerjack.jobs.job_manager import check_options
 from crackerjack.jobs.process_identity import this_process
 from crackerjack.types import JobId
@@ -57,15 +56,13 @@ class Elsewhere:
             return []
         patch = self._fixes(self._job.job_id)
         if patch is None:
-            return ["The worker's fixes did not come back; the files are as they were."]
-        applied = apply_changes(
-            config.root,
-            patch,
-            job_id=job.job_id,
-            state_dir=self._fleet.container.state_dir,
-            limits=config.bundle,
-        )
-        return _fate_of_fixes(applied, job.job_id)
+            return [
+                (
+                    "The worker's fixes did not come back yet; the files are as they were."
+                    f" `crackerjack apply {job.job_id}` asks for them again."
+                )
+            ]
+        return fate_of_fixes(make_fixes(self._fleet, config, job.job_id, patch), job.job_id)
 
     def _fixes(self, job_id: JobId) -> bytes | None:
         """What the worker changed; None when it does not come."""
@@ -101,31 +98,19 @@ class Elsewhere:
         )
 
     def _pack(self, config: Config, options: RunOptions) -> Bundle:
-        bundle = pack(
-            config.root,
-            self._fleet.objects,
-            config.bundle,
-            changed_only=options.changed_only,
-            since=options.since,
-        )
+        with closing(CacheFile(self.container.state_dir)) as file:
+            bundle = pack(
+                config.root,
+                self._fleet.objects,
+                config.bundle,
+                cache=ResultCache(file),
+                changed_only=options.changed_only,
+                since=options.since,
+            )
         self.notes += [f"{left.path} stays here: {left.reason}" for left in bundle.left_out]
         if bundle.note:
             self.notes.append(bundle.note)
         return bundle
-
-
-def _fate_of_fixes(applied: Sequence[Applied], job_id: JobId) -> list[str]:
-    """What became of the fixes, for the user."""
-    fates = Counter(one.fate for one in applied)
-    notes = [
-        f"{one.path} was not fixed here: {one.reason or 'it was changed meanwhile'}"
-        for one in applied
-        if one.fate in {Fate.CHANGED_MEANWHILE, Fate.REFUSED}
-    ]
-    if count := fates[Fate.APPLIED]:
-        files = "1 file was" if count == 1 else f"{count} files were"
-        notes.append(f"{files} fixed here too; `crackerjack undo {job_id}` takes that back.")
-    return notes
 
 
 class _Counting(RemoteJob):

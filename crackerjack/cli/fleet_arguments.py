@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from crackerjack.cli.values import priority, said, slots
+from crackerjack.cli.values import job_id, priority, said, slots
 
 
 def add_broker(parser: argparse._ActionsContainer) -> None:
@@ -54,6 +54,15 @@ def add_worker(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         help="what this worker has or is, for runs that need it; may be repeated",
+    )
+
+
+def add_apply(parser: argparse.ArgumentParser) -> None:
+    """``crackerjack apply``."""
+    parser.add_argument("job", metavar="JOB", type=job_id, help="the job's id")
+    add_broker(parser)
+    parser.add_argument(
+        "--project", metavar="DIR", type=said, help="the project (default: the one around here)"
     )
 
 

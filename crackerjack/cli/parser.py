@@ -8,7 +8,13 @@ from collections.abc import Sequence
 from typing import Any, Final, NoReturn, Protocol
 
 from crackerjack import __version__
-from crackerjack.cli.fleet_arguments import add_broker, add_queue, add_remote_run, add_worker
+from crackerjack.cli.fleet_arguments import (
+    add_apply,
+    add_broker,
+    add_queue,
+    add_remote_run,
+    add_worker,
+)
 from crackerjack.cli.values import count, job_id, port, said, seconds, workers
 from crackerjack.types import ExitCode
 
@@ -377,6 +383,7 @@ _COMMANDS: Final[dict[str, tuple[str, _Entry, str]]] = {
     "prune": (f"{_JOBS}:prune", _add_prune, "forget old jobs"),
     "serve": ("crackerjack.cli.serve_command:serve", _add_serve, "serve every job, live"),
     "worker": (f"{_FLEET}:worker", add_worker, "run jobs that a broker has for workers"),
+    "apply": ("crackerjack.cli.fixes:apply", add_apply, "make the fixes of a run on a worker here"),
     "queue": (f"{_FLEET}:queue", add_queue, "show what waits for workers, and which there are"),
     "mcp": ("crackerjack.cli.mcp_command:mcp", _add_mcp, "serve AI agents over MCP (stdio)"),
     "hooks": (f"{_PROJECTS}:hooks", _add_listing, "list what will run here, and what will not"),

@@ -88,7 +88,14 @@ def test_fixes_come_back_and_can_be_undone(fleet: FleetOfTests, project: Path) -
     before = (project / "shop.py").read_text()
     with fleet.workers(()):
         run = fleet.crackerjack("run", "--fix", "-s", cwd=project)
-    assert "4 files were fixed here too" in run.stdout
+        assert "4 files were fixed here too" in run.stdout
+        assert "import os" not in (project / "shop.py").read_text()
+        fleet.crackerjack("undo", cwd=project)
+        assert (project / "shop.py").read_text() == before
+        job = fleet.crackerjack("run", "--fix", "-s", "--detach", cwd=project).stdout.strip()
+        fleet.crackerjack("watch", job, cwd=project)
+    (project / "tests/test_0.py").write_text("X = 1  # changed meanwhile\n")
+    said = fleet.crackerjack("apply", job, cwd=project, check=1).stdout
+    assert "3 files were fixed here too" in said
+    assert "tests/test_0.py was not fixed here: it was changed meanwhile" in said
     assert "import os" not in (project / "shop.py").read_text()
-    fleet.crackerjack("undo", cwd=project)
-    assert (project / "shop.py").read_text() == before

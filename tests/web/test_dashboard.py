@@ -213,7 +213,7 @@ def test_many_tabs_share_one_connection(server: Served, writer: Writer, tmp_path
     job_id = writer.job()
     writer.publish(job_id, 5)
     with chromium(tmp_path) as tab, server.client() as client:
-        tabs = [tab, *(tab.another() for _ in range(7))]
+        tabs = [tab, *(tab.another() for _ in range(19))]
         for one in tabs:
             one.open(f"{server.http}/#/job/{job_id}")
         for one in tabs:
