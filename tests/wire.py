@@ -37,8 +37,9 @@ class Wire:
             writer.transport.abort()
 
     async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self._writers.add(writer)
         server_reader, server = await asyncio.open_connection("127.0.0.1", self._server_port)
-        self._writers |= {writer, server}
+        self._writers.add(server)
         connection = _Connection(self, writer, server)
         tasks = [
             asyncio.ensure_future(connection.to_server(reader)),

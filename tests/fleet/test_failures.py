@@ -29,6 +29,11 @@ from tests.fleet.home import (
 )
 from tests.fleet.running import FleetOfTests
 
+# The client library leaves a connection to the garbage collector that is cut while it is made.
+pytestmark = pytest.mark.filterwarnings(
+    "ignore:Exception ignored in. <function StreamWriter.__del__:pytest.PytestUnraisableExceptionWarning"
+)
+
 
 @pytest.fixture
 def home(fleet: FleetOfTests, tmp_path: Path) -> Iterator[Home]:
