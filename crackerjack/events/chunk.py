@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import functools
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
 from typing import Final
 
@@ -78,6 +78,18 @@ def position_of(number: int) -> int:
 def number_after(position: int) -> int:
     """The number of the first chunk that may have an event after a position."""
     return (position >> _BITS) + 1
+
+
+def first_events(
+    chunks: Iterable[Chunk], after: int, limit: int
+) -> list[tuple[int, WorkflowEvent]]:
+    """The first events after a position in chunks that follow each other, with their positions."""
+    events: list[tuple[int, WorkflowEvent]] = []
+    for chunk in chunks:
+        events += [item for item in chunk.positioned() if item[0] > after]
+        if len(events) >= limit:
+            return events[:limit]
+    return events
 
 
 def encode_chunk(owner: str, events: Sequence[WorkflowEvent]) -> bytes:

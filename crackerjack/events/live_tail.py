@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import deque
 from typing import Final
 
-from crackerjack.events.chunk import Chunk
+from crackerjack.events.chunk import Chunk, first_events, number_after
+from crackerjack.events.event import WorkflowEvent
 from crackerjack.types import JobId
 
+_FRESH: Final = 1.0
+"""Seconds between questions for the last number: how late a chunk is seen whose announcement was lost."""
 _MOST_BYTES: Final = 8 * 1024 * 1024
 """Of encoded chunks: who lags further behind reads from the broker."""
 
@@ -22,12 +26,18 @@ class LiveTail:
 
     def __init__(self) -> None:
         self._told = -1
+        self._begun = float("-inf")
         self._lock = threading.Lock()
         self._chunks: deque[Chunk] = deque()
         self._of_job: dict[JobId, deque[Chunk]] = {}
         self._bytes = 0
         self._after = -1
         self._number = -1
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the broker was asked for its last number a moment ago."""
+        return time.monotonic() - self._begun <= _FRESH
 
     @property
     def number(self) -> int:
@@ -41,6 +51,7 @@ class LiveTail:
         next call.
         """
         with self._lock:
+            self._begun = time.monotonic()
             if self._number < 0:
                 self._restart(number)
             elif self._told > self._number:
@@ -73,6 +84,11 @@ class LiveTail:
             self._bytes += chunk.size
             while self._bytes > _MOST_BYTES:
                 self._drop()
+
+    def recent(self, after: int, limit: int) -> list[tuple[int, WorkflowEvent]] | None:
+        """The events after a position, with theirs; None where the broker has to be asked."""
+        chunks = self.since(number_after(after)) if self.is_fresh else None
+        return None if chunks is None else first_events(chunks, after, limit)
 
     def since(self, number: int) -> list[Chunk] | None:
         """The chunks from this number on; None where the tail does not reach back so far."""

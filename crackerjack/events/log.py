@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Final, Protocol
 
 import msgspec
@@ -62,6 +62,10 @@ def status_of(terminal: str | None, *, begun: bool) -> JobStatus:
     return JobStatus.RUNNING if begun else JobStatus.QUEUED
 
 
+Recent = Callable[[int, int], list[tuple[int, WorkflowEvent]] | None]
+"""What :meth:`EventLog.read_all` would say, given the same; None where the log has to be asked."""
+
+
 class EventLog(Protocol):
     """Holds the events of every job; shared by all projects and processes of one user.
 
@@ -78,8 +82,11 @@ class EventLog(Protocol):
     """
 
     @property
-    def distant(self) -> bool:
-        """Whether the log is on another machine, so that asking it may take seconds."""
+    def recent(self) -> Recent | None:
+        """What is known here of a log on another machine, where asking may take seconds.
+
+        None for a log that is on this one.
+        """
         ...
 
     @property

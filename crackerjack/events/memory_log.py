@@ -30,8 +30,8 @@ class MemoryEventLog:
         self._position = 0
 
     @property
-    def distant(self) -> bool:
-        return False
+    def recent(self) -> None:
+        return None
 
     @property
     def store_id(self) -> str:

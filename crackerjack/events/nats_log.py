@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import time
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Final
@@ -12,7 +11,7 @@ from nats.aio.msg import Msg
 
 from crackerjack.errors import UnknownJob
 from crackerjack.events.broker import Broker
-from crackerjack.events.chunk import Chunk, number_after, position_of
+from crackerjack.events.chunk import Chunk, first_events, number_after, position_of
 from crackerjack.events.chunk_reader import ChunkReader
 from crackerjack.events.chunk_writer import ChunkWriter
 from crackerjack.events.event import Draft, WorkflowEvent
@@ -20,12 +19,10 @@ from crackerjack.events.hub import Hub
 from crackerjack.events.jetstream import Stream, stored_message
 from crackerjack.events.job_records import JobRecords
 from crackerjack.events.live_tail import LiveTail
-from crackerjack.events.log import STORED_STATUSES, JobEntry, JobHeader
+from crackerjack.events.log import STORED_STATUSES, JobEntry, JobHeader, Recent
 from crackerjack.events.schema import BULK_TYPES
 from crackerjack.types import JobId, JobStatus
 
-_CHECK_EVERY: Final = 1.0
-"""Seconds between questions for the last number: how late a chunk is seen whose announcement was lost."""
 _MOST_MILESTONES: Final = 256
 """Ended jobs whose few important events are kept."""
 _BULK: Final = frozenset(map(str, BULK_TYPES))
@@ -53,16 +50,11 @@ class NatsEventLog:
         """What is known of the jobs beside their events."""
         self._tail = LiveTail()
         self._following: list[Callable[[], None]] = []
-        self._checked = float("-inf")
         self._reader = ChunkReader(self._events, self._subjects)
         self._writer = ChunkWriter(self._events, self._subjects, self._reader, self.records)
         self._milestones: dict[JobHeader, list[WorkflowEvent]] = {}
         self._open_streams()
         broker.on_reconnect(self._tail.lose)
-
-    @property
-    def distant(self) -> bool:
-        return True
 
     @property
     def store_id(self) -> str:
@@ -113,17 +105,16 @@ class NatsEventLog:
         return events
 
     def read_all(self, after: int, limit: int) -> list[tuple[int, WorkflowEvent]]:
-        number = number_after(after)
         self._check_tail()
-        chunks: Iterable[Chunk] | None = self._tail.since(number)
-        if chunks is None:
-            chunks = self._reader.read_on("*", number, limit)
-        events: list[tuple[int, WorkflowEvent]] = []
-        for chunk in chunks:
-            events += [item for item in chunk.positioned() if item[0] > after]
-            if len(events) >= limit:
-                return events[:limit]
-        return events
+        found = self._tail.recent(after, limit)
+        if found is None:
+            chunks = self._reader.read_on("*", number_after(after), limit)
+            found = first_events(chunks, after, limit)
+        return found
+
+    @property
+    def recent(self) -> Recent:
+        return self._tail.recent
 
     def position(self) -> int:
         number = self._events.last_number()
@@ -220,9 +211,8 @@ class NatsEventLog:
 
     def _check_tail(self) -> None:
         """Look now and then whether something was stored that nobody told us of."""
-        if self._following and time.monotonic() - self._checked > _CHECK_EVERY:
+        if self._following and not self._tail.is_fresh:
             self._tail.begin(self._events.last_number())
-            self._checked = time.monotonic()
 
     def _last_chunks(self, job_ids: Sequence[JobId]) -> dict[JobId, Chunk]:
         chunks = self._reader.last_chunks(job_ids)

@@ -81,8 +81,8 @@ class SqliteEventLog:
         return os.path.join(os.path.dirname(self.path), "pokes")
 
     @property
-    def distant(self) -> bool:
-        return False
+    def recent(self) -> None:
+        return None
 
     @functools.cached_property
     def store_id(self) -> str:

@@ -125,9 +125,9 @@ def _process(argv: list[str], said: IO[bytes]) -> subprocess.Popen[bytes]:
 
 
 def _has_begun(log: EventLog, job_id: JobId, pid: int) -> bool:
-    """Whether the job is in the log: where it is run by whoever takes it, its process is another one."""
+    """Whether the job is in the log; in one of many machines, whoever runs it is another process."""
     runner = _runner(log, job_id)
-    return runner == pid or (log.distant and runner is not None)
+    return runner == pid or (log.recent is not None and runner is not None)
 
 
 def _runner(log: EventLog, job_id: JobId) -> int | None:

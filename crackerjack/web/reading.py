@@ -30,7 +30,7 @@ class Reading:
 
     def __init__(self, log: EventLog) -> None:
         self.log: Final = log
-        self._distant = log.distant
+        self._recent = log.recent
         self._threads = ThreadPoolExecutor(_THREADS, "crackerjack-read")
         self._watching = ThreadPoolExecutor(1, "crackerjack-watch")
         self._projects = _Projects(log)
@@ -53,6 +53,10 @@ class Reading:
 
     async def news(self, after: int, limit: int) -> list[tuple[int, WorkflowEvent]]:
         """The same for what comes now, which does not wait for clients that read what is past."""
+        if self._recent is not None:
+            known = self._recent(after, limit)
+            if known is not None and self._projects.knows(event for _, event in known):
+                return known
         return await self._ask(self._watching, self._read_all, after, limit)
 
     def project_of(self, job_id: JobId) -> str:
@@ -61,7 +65,7 @@ class Reading:
 
     def _read_up_to(self, after: int, limit: int, head: int) -> list[tuple[int, WorkflowEvent]]:
         found = self._read_all(after, limit)
-        if self._distant and len(found) < limit and (not found or found[-1][0] < head):
+        if self._recent and len(found) < limit and (not found or found[-1][0] < head):
             # A hole, or one of the servers of a broker that is behind the others for a moment.
             time.sleep(_BEHIND)
             found = self._read_all(after, limit)
@@ -69,7 +73,7 @@ class Reading:
 
     def _read_all(self, after: int, limit: int) -> list[tuple[int, WorkflowEvent]]:
         found = self.log.read_all(after, limit)
-        if self._distant:
+        if self._recent:
             self._projects.learn(event for _, event in found)
         return found
 
@@ -80,7 +84,7 @@ class Reading:
         *args: Asked.args,
         **kwargs: Asked.kwargs,
     ) -> Answer:
-        if not self._distant:
+        if self._recent is None:
             return question(*args, **kwargs)
         future = threads.submit(question, *args, **kwargs)
         return await asyncio.wrap_future(future)
@@ -98,15 +102,20 @@ class _Projects:
         known = self._known.get(job_id)
         return self._look_up(job_id) if known is None else known
 
+    def knows(self, events: Iterable[WorkflowEvent]) -> bool:
+        return not self._unknown(events)
+
     def learn(self, events: Iterable[WorkflowEvent]) -> None:
-        # With its first event it may be another job, which has the id of one that was forgotten.
-        new = {one.job_id for one in events if one.seq == 1 or one.job_id not in self._known}
-        for job_id in new:
+        for job_id in self._unknown(events):
             project = self._look_up(job_id)
             with self._lock:
                 self._known[job_id] = project
                 while len(self._known) > _MOST_PROJECTS:
                     del self._known[next(iter(self._known))]
+
+    def _unknown(self, events: Iterable[WorkflowEvent]) -> set[JobId]:
+        # With its first event it may be another job, which has the id of one that was forgotten.
+        return {one.job_id for one in events if one.seq == 1 or one.job_id not in self._known}
 
     def _look_up(self, job_id: JobId) -> str:
         try:

@@ -36,7 +36,7 @@ class StatusRoutes:
             Route("/metrics", self.metrics, methods=["GET"]),
             Route("/openapi.json", _document(openapi()), methods=["GET"]),
             Route("/asyncapi.json", _document(asyncapi()), methods=["GET"]),
-            *static_routes(with_queue=self._log.distant),
+            *static_routes(with_queue=self._log.recent is not None),
         ]
 
     async def healthz(self, _request: Request) -> Response:
