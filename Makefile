@@ -15,7 +15,8 @@ ARGS :=
 PYTEST_ARGS := -n 2 --dist worksteal
 # The newest one: what breaks with those between breaks with it or with the first.
 OTHERS := 3.13
-WITH_OTHERS := tests/test_config.py tests/test_decoding.py tests/test_masking.py tests/events tests/jobs tests/workflow \
+WITH_OTHERS := tests/test_config.py tests/test_decoding.py tests/test_masking.py tests/events/test_log_contract.py \
+    tests/events/test_sqlite_store.py tests/events/test_bus.py tests/jobs tests/workflow \
     tests/cli/test_run.py
 
 .NOTPARALLEL:

@@ -256,14 +256,14 @@ def _server(broker_server: NatsServer) -> None:
     NatsHistories.server = broker_server
 
 
-MODERATE = settings(max_examples=settings().max_examples // 4, stateful_step_count=25)
+MODERATE = settings(max_examples=max(1, settings().max_examples // 4), stateful_step_count=25)
 TestMemoryHistories = MemoryHistories.TestCase
 TestMemoryHistories.settings = MODERATE
 TestSqliteHistories = SqliteHistories.TestCase
 TestSqliteHistories.settings = MODERATE
 TestNatsHistories = NatsHistories.TestCase
 TestNatsHistories.settings = settings(
-    max_examples=settings().max_examples // 20,
+    max_examples=max(1, settings().max_examples // 20),
     stateful_step_count=25,
     suppress_health_check=[HealthCheck.too_slow],
 )
