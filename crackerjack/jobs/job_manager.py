@@ -159,6 +159,7 @@ class JobManager:
         """
         check_options(config, options)
         self._bus.reopen(entry.header.job_id)
+        self._undo.delete(entry.header.job_id)  # what an earlier attempt changed went with its copy
         header = entry.header
         return self._begin(header.job_id, header.project, config, options, terms)
 
