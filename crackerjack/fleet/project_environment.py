@@ -126,9 +126,12 @@ class ProjectEnvironments:
             making.wait_for(lock, fcntl.LOCK_SH)
             if os.path.exists(os.path.join(prefix, _COMPLETE)):
                 return made
-            making.wait_for(lock, fcntl.LOCK_EX)
-            # Both locks are let go of in between: another may have made it, or removed it again.
-            if not os.path.exists(os.path.join(prefix, _COMPLETE)):
+            # Never waited for: of two that looked at the same time, one makes it and then keeps its
+            # shared lock for as long as its job takes.
+            if not _taken(lock, fcntl.LOCK_EX):
+                time.sleep(_POLL)
+            # The shared lock was let go of in between: another may have made it.
+            elif not os.path.exists(os.path.join(prefix, _COMPLETE)):
                 making.make(prefix)
                 made = True
 
@@ -185,12 +188,9 @@ class _Making:
         while True:
             if self._cancel.is_set:
                 raise self._failed("the job was cancelled")
-            try:
-                fcntl.flock(lock, how | fcntl.LOCK_NB)
-            except BlockingIOError:
-                time.sleep(_POLL)
-            else:
+            if _taken(lock, how):
                 return
+            time.sleep(_POLL)
 
     def make(self, prefix: str) -> None:
         """Make it, from nothing; what cannot be completed is removed."""
@@ -258,6 +258,15 @@ def _opened(path: str) -> Iterator[int]:
         yield descriptor
     finally:
         os.close(descriptor)
+
+
+def _taken(lock: int, how: int) -> bool:
+    """Take the lock if it is free; where it is not, the one that was held is gone too."""
+    try:
+        fcntl.flock(lock, how | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
 
 
 def _remove(prefix: str) -> None:

@@ -244,6 +244,29 @@ def test_what_was_half_made_is_made_again(tmp_path: Path) -> None:
         assert not Path(second.prefix, "rest").exists()
 
 
+def test_who_looked_at_the_same_time_as_its_maker_does_not_wait_for_the_makers_job(
+    tmp_path: Path,
+) -> None:
+    cached = environments(tmp_path, python=fake_python(tmp_path, "exit 0"))
+    with using(cached, tmp_path, 0) as made:
+        pass
+    mark_of(made).unlink()
+    found: list[bool] = []
+
+    def use() -> None:
+        with using(cached, tmp_path, 0) as environment:
+            found.append(environment.made)
+
+    with open(f"{made.prefix}.lock", "rb") as maker:
+        fcntl.flock(maker, fcntl.LOCK_SH)
+        thread = threading.Thread(target=use)
+        thread.start()
+        thread.join(0.5)  # it looks, and cannot make what the other is about to make
+        mark_of(made).touch()
+        thread.join(30)
+        assert found == [False]
+
+
 def test_a_job_does_not_wait_for_ever(tmp_path: Path) -> None:
     cached = environments(tmp_path, python=fake_python(tmp_path, "exit 0"))
     with using(cached, tmp_path, 0) as environment:
