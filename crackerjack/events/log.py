@@ -1,4 +1,4 @@
-"""The contract of an event log: append-only, ordered, durable; every reader is a cursor."""
+"""The contract of an event log: append-only and ordered; every reader is a cursor."""
 
 from __future__ import annotations
 
@@ -26,12 +26,12 @@ class JobHeader(msgspec.Struct, frozen=True, kw_only=True):
 
     job_id: JobId
     project: str
-    """Absolute path."""
+    """Absolute path, on the machine where the job was asked for."""
     workflow: str
     created: float
     """Seconds since the epoch."""
     owner: str
-    """The process that writes this job: ``host:pid:start``."""
+    """Who writes this job: a process, ``host:pid:start``, or ``queue`` while it waits for a worker."""
 
 
 class JobEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -43,7 +43,7 @@ class JobEntry(msgspec.Struct, frozen=True, kw_only=True):
     terminal: str | None
     """The type of the terminal event, None while the job goes on."""
     updated: float
-    """When its last event was committed or its lease renewed, seconds since the epoch."""
+    """When its last event was committed or its lease renewed, seconds since the epoch by the log's clock."""
     lease_expires: float
     cancel_requested: bool
     queued: bool = False
@@ -67,18 +67,23 @@ Recent = Callable[[int, int], list[tuple[int, WorkflowEvent]] | None]
 
 
 class EventLog(Protocol):
-    """Holds the events of every job; shared by all projects and processes of one user.
+    """Holds the events of every job.
+
+    How far it is shared, and what a crash or the loss of power takes, differs: the log in memory is
+    its process's and gone with it, the one in SQLite is shared by the processes of a user, the one in
+    a broker by all machines of a space. Each says so itself.
 
     *Order.* The log gives each event of a job the next `seq`: 1, 2, 3, ... A batch is committed whole
-    or not at all; what :meth:`read` returns was committed, and stays so after any crash of a process.
-    Batches with a terminal event are synced to the disk before :meth:`append` returns.
+    or not at all, and what :meth:`read` returns was committed.
 
-    *Who serialises.* Every method may be called from any thread. Each job has one writing process,
-    its owner; another that takes the job over (:meth:`take_over`) fences the first one out, whose
-    next append raises :exc:`JobEnded` with the new owner's name.
+    *Who serialises.* Every method may be called from any thread. Each job has one writer, its owner;
+    another that takes the job over (:meth:`take_over`) fences the first one out, whose next append
+    raises :exc:`JobEnded` with the new owner's name. Owners are names: two threads that write one
+    job under one name have to agree on the order themselves.
 
-    *Failure.* :exc:`StoreUnavailable` when nothing of the batch was written (disk full, read-only,
-    locked, corrupt); :exc:`UnknownJob`; :exc:`JobEnded` for an append after the terminal event.
+    *Failure.* Every method may raise :exc:`StoreUnavailable`: the disk is full, read-only, locked or
+    corrupt, or the broker cannot be reached. On this machine nothing was done then. At a broker what
+    was asked for may have been done, or be done later: see :meth:`append`.
     """
 
     @property
@@ -99,7 +104,13 @@ class EventLog(Protocol):
         ...
 
     def append(self, drafts: Sequence[Draft], *, owner: str) -> list[WorkflowEvent]:
-        """Commit the drafts, in order, and return the events. Drafts of several jobs may mix."""
+        """Commit the drafts, in order, and return the events. Drafts of several jobs may mix.
+
+        After :exc:`StoreUnavailable` they are to be given again, at the beginning of the next append
+        to these jobs: a broker's log then finds those that had arrived, and no event comes twice.
+        Raises :exc:`UnknownJob`, and :exc:`JobEnded` after the terminal event and to who is not the
+        owner; then nothing was written.
+        """
         ...
 
     def read(self, job_id: JobId, after: int, limit: int) -> list[WorkflowEvent]:

@@ -19,7 +19,7 @@ from crackerjack.types import JobId, JobStatus
 
 
 class MemoryEventLog:
-    """An :class:`crackerjack.events.log.EventLog` that lives as long as its process."""
+    """An :class:`crackerjack.events.log.EventLog` that lives as long as its process, which alone sees it."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()

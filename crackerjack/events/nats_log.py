@@ -1,4 +1,4 @@
-"""The event log in a NATS server: the same events, in order, on many machines."""
+"""The event log in a NATS server, shared by many machines."""
 
 from __future__ import annotations
 
@@ -36,8 +36,9 @@ class NatsEventLog:
     the subject, so one that was fenced out cannot write; and one that does not know whether a write
     arrived finds it there by its digest.
 
-    How safe "stored" is, the server's settings say: by default it syncs to the disk every two minutes,
-    also the terminal event. Raises :exc:`StoreUnavailable`.
+    A crash of our process or of the server's loses nothing that was stored. What the loss of power
+    takes, the server's settings say: by default it syncs to the disk every two minutes, also the
+    terminal event. Raises :exc:`StoreUnavailable`.
     """
 
     def __init__(self, broker: Broker) -> None:
