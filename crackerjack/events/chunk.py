@@ -115,7 +115,7 @@ def encode_handover(before: ChunkHead | None, job_id: JobId, owner: str) -> byte
     return msgspec.json.encode(ChunkHead(job_id=job_id, owner=owner, head=head, queued=queued))
 
 
-def about(data: bytes) -> ChunkHead:
+def decode_head(data: bytes) -> ChunkHead:
     """What an encoded chunk says of itself."""
     return json_decoder(ChunkHead).decode(data.partition(b"\n")[0])
 

@@ -11,7 +11,13 @@ import msgspec
 
 from crackerjack.errors import JobEnded, StoreUnavailable, UnknownJob
 from crackerjack.events.batch import numbered, taken_over, tally
-from crackerjack.events.chunk import ChunkHead, about, encode_chunk, encode_handover, in_chunks
+from crackerjack.events.chunk import (
+    ChunkHead,
+    decode_head,
+    encode_chunk,
+    encode_handover,
+    in_chunks,
+)
 from crackerjack.events.chunk_reader import ChunkReader
 from crackerjack.events.event import Draft, WorkflowEvent
 from crackerjack.events.jetstream import Stream, Write, WrongSequence
@@ -22,8 +28,10 @@ from crackerjack.types import JobId
 class _Last(msgspec.Struct, frozen=True):
     """How a job's subject ends, as far as this writer knows."""
 
-    head: ChunkHead | None
+    about: ChunkHead | None
+    """Of its last chunk; None before the first."""
     number: int
+    """Of that chunk in the stream; 0 before the first."""
 
 
 class ChunkWriter:
@@ -62,7 +70,7 @@ class ChunkWriter:
                     for job_id in dict.fromkeys(draft.job_id for draft in rest)
                 }
                 heads = {
-                    job_id: last.head.head if last.head else 0 for job_id, last in lasts.items()
+                    job_id: last.about.head if last.about else 0 for job_id, last in lasts.items()
                 }
                 new = numbered(rest, heads)
                 with suppress(WrongSequence):
@@ -79,7 +87,7 @@ class ChunkWriter:
         with self._lock:
             try:
                 last = self._look_up(job_id, old_owner)
-                message = encode_handover(last.head, job_id, new_owner)
+                message = encode_handover(last.about, job_id, new_owner)
                 self._stream.write([Write(f"{self._subjects}.{job_id}", message, last.number)])
             except (JobEnded, UnknownJob, WrongSequence):
                 if self._handed.pop(job_id, None) != new_owner:
@@ -125,9 +133,9 @@ class ChunkWriter:
                 self._unsure.setdefault(job_id, head)
             raise
         for (job_id, data), number in zip(parts, numbers, strict=True):
-            said = about(data)
-            self._lasts[job_id] = _Last(said, number)
-            if said.terminal:
+            about = decode_head(data)
+            self._lasts[job_id] = _Last(about, number)
+            if about.terminal:
                 del self._lasts[job_id]
 
     def _arrived(self, drafts: Sequence[Draft]) -> dict[int, WorkflowEvent]:
@@ -146,20 +154,20 @@ class ChunkWriter:
 
     def _writable(self, job_id: JobId, owner: str) -> _Last:
         last = self._lasts.get(job_id)
-        if last is None or last.head is None or last.head.owner != owner or last.head.terminal:
+        if last is None or last.about is None or last.about.owner != owner or last.about.terminal:
             last = self._lasts[job_id] = self._look_up(job_id, owner)
         return last
 
     def _look_up(self, job_id: JobId, owner: str) -> _Last:
         """The last message of a job that goes on and is `owner`'s."""
         chunk = self._reader.last_chunks([job_id]).get(job_id)
-        head = chunk.about if chunk else None
-        owned_by = head.owner if head else self._records.header(job_id).owner
-        if head is not None and head.terminal:
-            raise JobEnded(job_id, head.terminal)
+        about = chunk.about if chunk else None
+        owned_by = about.owner if about else self._records.header(job_id).owner
+        if about is not None and about.terminal:
+            raise JobEnded(job_id, about.terminal)
         if owned_by != owner:
             raise taken_over(job_id, owned_by)
-        return _Last(head, chunk.number if chunk else 0)
+        return _Last(about, chunk.number if chunk else 0)
 
     def _is_owner(self, job_id: JobId, owner: str) -> bool:
         with suppress(JobEnded, UnknownJob):
