@@ -21,42 +21,42 @@ class LiveTail:
     """Holds what was stored lately, without a hole, so that who is near the head need not ask.
 
     What the broker publishes again can be lost on its way. A hole is seen with the next chunk, or when
-    the broker is asked for its last number (:meth:`begin`); then the tail begins anew behind it.
+    the broker is asked for its last number (:meth:`expect`); then the tail begins anew behind it.
+    Every method may be called from any thread, and none waits for the broker.
     """
 
     def __init__(self) -> None:
-        self._told = -1
-        self._begun = float("-inf")
         self._lock = threading.Lock()
         self._chunks: deque[Chunk] = deque()
         self._of_job: dict[JobId, deque[Chunk]] = {}
         self._bytes = 0
         self._after = -1
+        """The number behind which the chunks begin that are here."""
         self._number = -1
+        """That of the last one; -1 before :meth:`expect`, and when everything was lost."""
+        self._expected = -1
+        """What :meth:`expect` was told the last time."""
+        self._asked = float("-inf")
+        """When that was."""
 
     @property
     def is_fresh(self) -> bool:
         """Whether the broker was asked for its last number a moment ago."""
-        return time.monotonic() - self._begun <= _FRESH
+        return time.monotonic() - self._asked <= _FRESH
 
-    @property
-    def number(self) -> int:
-        """The number of the last chunk; -1 before :meth:`begin`."""
-        return self._number
-
-    def begin(self, number: int) -> None:
-        """Take in that the stream reaches to `number` at least; what comes after it will be added.
+    def expect(self, number: int) -> None:
+        """Take in what the broker says to be its last number; the first time the tail begins there.
 
         What was stored a moment ago may still be on its way: it is missed if it has not come by the
         next call.
         """
         with self._lock:
-            self._begun = time.monotonic()
+            self._asked = time.monotonic()
             if self._number < 0:
                 self._restart(number)
-            elif self._told > self._number:
-                self._restart(self._told)
-            self._told = number
+            elif self._expected > self._number:
+                self._restart(self._expected)
+            self._expected = number
 
     def reach(self, number: int) -> None:
         """Take in that somebody was told of a chunk, if the tail has begun: what was told can be read."""
@@ -65,7 +65,7 @@ class LiveTail:
                 self._restart(number)
 
     def lose(self) -> None:
-        """Forget everything until the next :meth:`begin`: what comes next may not be what follows."""
+        """Forget everything until the next :meth:`expect`: what comes next may not be what follows."""
         with self._lock:
             self._restart(-1)
 

@@ -80,7 +80,7 @@ class NatsEventLog:
 
         self._following.append(self._broker.subscribe(f"{self._live}.{job_id or '*'}", received))
         if job_id is None:
-            self._tail.begin(self._events.last_number())
+            self._tail.expect(self._events.last_number())
 
     def create_job(self, header: JobHeader, lease_expires: float) -> None:
         self.records.create(header, lease_expires)
@@ -213,7 +213,7 @@ class NatsEventLog:
     def _check_tail(self) -> None:
         """Look now and then whether something was stored that nobody told us of."""
         if self._following and not self._tail.is_fresh:
-            self._tail.begin(self._events.last_number())
+            self._tail.expect(self._events.last_number())
 
     def _last_chunks(self, job_ids: Sequence[JobId]) -> dict[JobId, Chunk]:
         chunks = self._reader.last_chunks(job_ids)
