@@ -53,6 +53,8 @@ class _Denied(Exception):
 class Broker:
     """A connection that comes back by itself.
 
+    Any thread may call it but the connection's own, which would wait for itself: what runs there is
+    what was given to :meth:`subscribe` and :meth:`on_reconnect`, and may call :meth:`answer` alone.
     Every call raises :exc:`StoreUnavailable` while there is none, and when the server does not answer
     within 5 seconds: then what was asked for may have been done all the same. `name` is what the
     server shows. Raises it also when the first connection fails, and :exc:`StoreForbids` for what the
@@ -87,7 +89,7 @@ class Broker:
         return self._client.is_connected
 
     def on_reconnect(self, action: Callable[[], object]) -> None:
-        """Call `action`, on the connection's thread, whenever the connection came back."""
+        """Call `action`, on the connection's thread, whenever the connection came back: no waiting."""
         self._on_reconnect.append(action)
 
     def request(
@@ -137,7 +139,7 @@ class Broker:
         return self._do(self._allowed({subject}, self._request_many(subject, data)))
 
     def publish(self, subject: str, data: bytes, headers: Mapping[str, str] | None = None) -> None:
-        """Send a message that has no answer: it is lost where nobody listens."""
+        """Send a message that has no answer: it is lost where nobody listens, or this user may not."""
         self._check_connected()
         self._do(self._client.publish(subject, data, headers=dict(headers or {}) or None))
 
@@ -174,12 +176,19 @@ class Broker:
                 self._do(self._close(), 2.0)
             self._stop()
 
-    # What follows runs on the thread of the connection, but for _do.
+    def unavailable(self, problem: str, hint: str = _SEE) -> StoreUnavailable:
+        """The error that says that this broker `problem`."""
+        return StoreUnavailable(self.address.shown, problem, hint)
 
-    def _serve(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
-        self._loop.close()
+    def forbids(self, problem: str) -> StoreForbids:
+        """The error that says that this user may not do something."""
+        return StoreForbids(
+            self.address.shown, problem, "docs/fleet.md has the permissions that each role needs"
+        )
+
+    def no_jetstream(self) -> StoreUnavailable:
+        """The error that says that the broker stores nothing."""
+        return self.unavailable(*_NO_JETSTREAM)
 
     def _stop(self) -> None:
         with suppress(StoreUnavailable):
@@ -187,12 +196,9 @@ class Broker:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(2.0)
 
-    async def _end_tasks(self) -> None:
-        # What still waits would complain on stderr that nobody waits for it.
-        tasks = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    def _check_connected(self) -> None:
+        if not self._client.is_connected:
+            raise self.unavailable("cannot be reached")
 
     def _do(self, work: Coroutine[Any, Any, Result], timeout: float = _ANSWER) -> Result:
         future = asyncio.run_coroutine_threadsafe(work, self._loop)
@@ -210,23 +216,19 @@ class Broker:
         except (nats.errors.Error, OSError) as error:
             raise self.unavailable(f"failed: {str(error) or type(error).__name__}") from error
 
-    def unavailable(self, problem: str, hint: str = _SEE) -> StoreUnavailable:
-        """The error that says that this broker `problem`."""
-        return StoreUnavailable(self.address.shown, problem, hint)
+    # What follows runs on the thread of the connection.
 
-    def forbids(self, problem: str) -> StoreForbids:
-        """The error that says that this user may not do something."""
-        return StoreForbids(
-            self.address.shown, problem, "docs/fleet.md has the permissions that each role needs"
-        )
+    def _serve(self) -> None:
+        asyncio.set_event_loop(self._loop)
+        self._loop.run_forever()
+        self._loop.close()
 
-    def no_jetstream(self) -> StoreUnavailable:
-        """The error that says that the broker stores nothing."""
-        return self.unavailable(*_NO_JETSTREAM)
-
-    def _check_connected(self) -> None:
-        if not self._client.is_connected:
-            raise self.unavailable("cannot be reached")
+    async def _end_tasks(self) -> None:
+        # What still waits would complain on stderr that nobody waits for it.
+        tasks = asyncio.all_tasks() - {asyncio.current_task()}
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     async def _connect(self, name: str) -> None:
         async def reconnected() -> None:

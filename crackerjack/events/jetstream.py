@@ -24,7 +24,8 @@ _NOT_FOUND: Final = 10059
 _EXISTS: Final = 10058
 _NEEDED: Final = frozenset({"allow_atomic", "allow_direct", "allow_msg_ttl", "republish"})
 """Settings without which nothing works."""
-_NO_JETSTREAM: Final = (10039, 10076)
+_DISABLED: Final = (10039, 10076)
+"""JetStream is not enabled, for the account or at all."""
 _PAGE: Final = 256
 """Messages per read; more is another request."""
 PAGE_BYTES: Final = 2 * 1024 * 1024
@@ -200,7 +201,7 @@ class Stream:
         return stored
 
     def _refused(self, error: dict[str, Any]) -> StoreUnavailable:
-        if error.get("err_code") in _NO_JETSTREAM:
+        if error.get("err_code") in _DISABLED:
             return self._broker.no_jetstream()
         return StoreUnavailable(
             self._broker.address.shown,
