@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
 
-from tests.broker import NatsServer
+from crackerjack.fleet.leases import Leases
+from tests.broker import NatsServer, connect
 
 CRACKERJACK = str(Path(sys.executable).with_name("crackerjack"))
 
@@ -21,7 +20,9 @@ class FleetOfTests:
     """A space of a broker, and the directories of the machines that work for it."""
 
     def __init__(self, server: NatsServer, directory: Path) -> None:
-        self.url = f"{server.url}/t{os.urandom(6).hex()}"
+        self._server = server
+        self._space = f"t{os.urandom(6).hex()}"
+        self.url = f"{server.url}/{self._space}"
         self._directory = directory
         self._machines = 0
 
@@ -69,29 +70,18 @@ class FleetOfTests:
         """Workers with these arguments, ready for work, until the block ends."""
         processes = [self.worker(*arguments) for arguments in each]
         try:
-            self.wait_for(lambda state: len(state["workers"]) >= len(processes))
+            self._wait_for_workers(len(processes))
             yield processes
         finally:
             for process in processes:
                 process.kill()
                 process.wait()
 
-    def queue(self) -> dict[str, Any]:
-        """What ``crackerjack queue`` says."""
-        found: dict[str, Any] = json.loads(self.crackerjack("queue", "--json").stdout)
-        return found
-
-    def wait_for(self, condition: Any, timeout: float = 60.0) -> dict[str, Any]:
-        """Wait until the queue is as it should be, and return it."""
-        deadline = time.monotonic() + timeout
-        while not condition(state := self.queue()):
-            assert time.monotonic() < deadline, state
-            time.sleep(0.1)
-        return state
-
-    def events(self, job_id: str) -> list[dict[str, Any]]:
-        """The events of a job, checked to be whole so far."""
-        said = self.crackerjack("events", job_id).stdout
-        events = [json.loads(line) for line in said.splitlines()]
-        assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
-        return events
+    def _wait_for_workers(self, count: int) -> None:
+        """Wait until so many are there; in this process, so as not to take from them what they start with."""
+        deadline = time.monotonic() + 60
+        with closing(connect(self._server, self._space)) as broker:
+            leases = Leases(broker)
+            while len(workers := leases.workers()) < count:
+                assert time.monotonic() < deadline, workers
+                time.sleep(0.02)
