@@ -35,6 +35,8 @@ class FleetOfTests:
             **inherited,
             "CRACKERJACK_STATE_DIR": str(directory),
             "CRACKERJACK_BROKER": self.url,
+            # A project's pytest would load all that is installed here, for seconds.
+            "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1",
         }
 
     def crackerjack(
