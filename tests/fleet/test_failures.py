@@ -159,23 +159,6 @@ def is_lost(tool: int) -> bool:
     return not is_running(tool)
 
 
-def test_a_job_that_kills_its_workers_is_stopped(
-    fleet: FleetOfTests, home: Home, tmp_path: Path, soak: bool
-) -> None:
-    most = 2 if soak else 1
-    # The parent of the shell is the worker.
-    poison = "[tool.crackerjack.hooks.poison]\ncommand = ['sh', '-c', 'kill -9 $PPID; sleep 60']\n"
-    project = project_of(tmp_path / "poison", poison)
-    with fleet.workers(*[()] * (most + 1)) as workers:
-        job = home.submit(project, "poison", max_attempts=most)
-        ended = home.ended(job)
-        assert ended.status is JobStatus.FAILED
-        assert ended.reason.startswith(f"{most} worker")
-        assert [worker.poll() for worker in workers].count(None) == 1
-        attempts = [one["attempt"] for one in home.of_type(job, EventType.JOB_REQUEUED)]
-        assert attempts == list(range(2, most + 1))
-
-
 def test_a_worker_that_goes_down_gives_its_job_back(
     fleet: FleetOfTests, home: Home, gates: Gates, project: Path
 ) -> None:
@@ -358,11 +341,19 @@ def who_runs(
     return next((one for one in workers if one.poll() is None and one.pid in having), None)
 
 
+def poisonous_project(directory: Path) -> Path:
+    """A project whose hook kills the worker, which is the parent of its shell."""
+    command = "['sh', '-c', 'kill -9 $PPID; sleep 60']"
+    return project_of(directory, f"[tool.crackerjack.hooks.poison]\ncommand = {command}\n")
+
+
 def test_jobs_end_although_workers_are_killed_all_the_time(
     fleet: FleetOfTests, home: Home, tmp_path: Path, soak: bool
 ) -> None:
-    count, kills, every = (30, 15, 4.0) if soak else (8, 2, 1.0)
+    """By somebody, and by a job that has to be stopped before it has killed all of them."""
+    count, kills, every, most = (30, 15, 4.0, 2) if soak else (8, 1, 1.0, 1)
     projects = quick_projects(tmp_path, count)
+    poison = home.submit(poisonous_project(tmp_path / "poison"), "poison", max_attempts=most)
     workers = [fleet.worker() for _ in range(3)]
     try:
         jobs = [home.submit(project, "talks", "finds", max_attempts=20) for project in projects]
@@ -375,6 +366,12 @@ def test_jobs_end_although_workers_are_killed_all_the_time(
         check_each_ended_once(home, jobs)
         requeued = [len(home.of_type(job, EventType.JOB_REQUEUED)) for job in jobs]
         assert sum(requeued) > 0
+        stopped = home.ended(poison)
+        assert stopped.status is JobStatus.FAILED
+        assert stopped.reason.startswith(f"{most} worker")
+        attempts = [one["attempt"] for one in home.of_type(poison, EventType.JOB_REQUEUED)]
+        assert attempts == list(range(2, most + 1))
+        assert [worker.poll() for worker in workers].count(None) == len(workers) - kills - most
     finally:
         for worker in workers:
             worker.kill()
