@@ -118,10 +118,11 @@ class TestReplicas:
         assert got == writer.events(job_id)
 
     def test_who_follows_a_project_is_given_its_jobs_only(
-        self, replicas: tuple[Served, Served], writer: Writer
+        self, fleet: FleetOfTests, writer: Writer
     ) -> None:
         mine, other = writer.job("mine"), writer.job("other", project="/elsewhere")
-        with replicas[0].connect(f"{ALL}?projects=/project&since={writer.log.store_id}.0") as one:
+        path = f"{ALL}?projects=/project&since={writer.log.store_id}.0"
+        with serving(CRACKERJACK_BROKER=fleet.url) as served, served.connect(path) as one:
             for _ in range(5):
                 writer.publish(other)
                 writer.publish(mine)
