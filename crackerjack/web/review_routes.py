@@ -21,7 +21,7 @@ from crackerjack.jobs.file_changes import changed_files
 from crackerjack.jobs.job_manager import JobManager, refuse_to_wait
 from crackerjack.masking import Masker
 from crackerjack.reports import FORMATS
-from crackerjack.types import parse_job_id
+from crackerjack.types import JobId, parse_job_id
 from crackerjack.web.admission import Admission
 from crackerjack.web.answers import Roots, as_json, explaining, wanted_job
 from crackerjack.web.problems import problem
@@ -76,12 +76,13 @@ class ReviewRoutes:
         ]
         seq = snapshot.seq
         if asked.get("source") == "1":
-            rows = await asyncio.to_thread(self._with_lines, snapshot.project, found)
+            rows = await asyncio.to_thread(self._with_lines, snapshot.job_id, found)
             return as_json({"diagnostics": rows, "seq": seq})
         return as_json({"diagnostics": found, "seq": seq})
 
-    def _with_lines(self, project: str, found: Sequence[DiagnosticFound]) -> list[dict[str, Any]]:
+    def _with_lines(self, job_id: JobId, found: Sequence[DiagnosticFound]) -> list[dict[str, Any]]:
         """The findings with the lines that they are about, as these are now."""
+        project = self._jobs.entry(job_id).header.project
         rows = [{**msgspec.to_builtins(one), "source": None} for one in found]
         if project not in self._roots:
             return rows
