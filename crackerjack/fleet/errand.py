@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import queue
 import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Final, Self
 
@@ -24,31 +24,33 @@ _SILENCE: Final = 6.0
 
 
 class Errand:
-    """Puts the part into the queue while the block runs, and receives what its worker says."""
+    """Puts the part into the queue while the block runs, and receives what its worker says.
 
-    def __init__(self, broker: Broker, work: WorkQueue, queued: QueuedJob, answers: str) -> None:
+    One thread uses it; what is said comes on the connection's.
+    """
+
+    def __init__(self, broker: Broker, queue: WorkQueue, queued: QueuedJob, answers: str) -> None:
         self._broker = broker
-        self._work = work
+        self._queue = queue
         self._queued = queued
         self._answers = answers
         self._lock = threading.Lock()
-        self._said: queue.SimpleQueue[Said] = queue.SimpleQueue()
+        self._said: SimpleQueue[Said] = SimpleQueue()
         self._closed = False
         self._unsubscribe: Callable[[], None] = lambda: None
         self._attempt = ""
         self.worker = ""
         """Who does it; empty while nobody has begun."""
-        self.attempts = 0
-        """How many workers have begun it."""
         self.began: float = 0.0
         """When the last of them did: seconds of :func:`time.monotonic`."""
         self._heard: float = 0.0
+        """When it said something last."""
 
     def __enter__(self) -> Self:
         self._unsubscribe = self._broker.subscribe(self._answers, self._received)
         try:
-            self._work.remove(self._queued)  # of a run of the same job that was lost
-            self._work.put(self._queued)
+            self._queue.remove(self._queued)  # of a run of the same job that was lost
+            self._queue.put(self._queued)
         except StoreUnavailable:
             self._unsubscribe()
             raise
@@ -66,13 +68,13 @@ class Errand:
         with suppress(StoreUnavailable):
             self._broker.publish(f"{self._answers}.{STOP}", b"")
         with suppress(StoreUnavailable):
-            self._work.remove(self._queued)
+            self._queue.remove(self._queued)
 
     def next(self, timeout: float) -> Said | None:
         """What the worker said next; None when it says nothing for so many seconds."""
         try:
             return self._said.get(timeout=timeout)
-        except queue.Empty:
+        except Empty:
             return None
 
     @property
@@ -95,7 +97,6 @@ class Errand:
         with self._lock:
             if said.started and not self._closed:
                 self._attempt, self.worker = said.attempt, said.worker
-                self.attempts += 1
                 self.began = time.monotonic()
             wanted = said.attempt == self._attempt and not self._closed
             if wanted:
