@@ -41,12 +41,12 @@ class Elsewhere:
         self.notes: list[str] = []
         self._fleet = fleet
         self._arguments = arguments
-        self._job: _Counting | None = None
+        self._job: _FixingJob | None = None
 
     def begin(self, config: Config, options: RunOptions, job_id: str | None) -> Followed:
         workflow = check_options(config, options)
         queued = self._queued(config, options, JobId(job_id or os.urandom(5).hex()))
-        self._job = _Counting(queued.job_id, self.container.jobs.cancel)
+        self._job = _FixingJob(queued.job_id, self.container.jobs.cancel)
         self._fleet.log.follow(self.container.hub, queued.job_id)
         submit(self._fleet.log, self._fleet.queue, queued, workflow.key)
         return self._job
@@ -113,8 +113,8 @@ class Elsewhere:
         return bundle
 
 
-class _Counting(RemoteJob):
-    """A remote job, and whether it changed files."""
+class _FixingJob(RemoteJob):
+    """A remote job of which it is seen whether there are fixes to wait for."""
 
     fixed = False
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from crackerjack.fleet_container import Fleet
 
 VARIABLE: Final = "CRACKERJACK_BROKER"
+"""As in `broker_address`, which is imported only where there is a broker: it takes TLS in."""
 
 NO_BROKER = "none"
 """In the place of an address: the user's own store, whatever the environment says."""
@@ -49,7 +50,7 @@ def open_store(arguments: argparse.Namespace, *, live: bool = False) -> Iterator
 
 @contextmanager
 def open_fleet_at(address: BrokerAddress, role: str) -> Iterator[Fleet]:
-    """Connect to a broker."""
+    """Connect to a broker; `role`, the command, is what it shows of us. Raises :exc:`StoreUnavailable`."""
     from crackerjack.fleet_container import open_fleet
 
     with open_fleet(address, os.environ, role=role) as fleet:

@@ -17,7 +17,7 @@ from crackerjack.types import JobId
 _THREADS: Final = 4
 """For clients that read what is past; what is new has one of its own."""
 _BEHIND: Final = 0.05
-"""Seconds."""
+"""Seconds after which a broker that did not have all that was announced is asked once more."""
 _MOST_PROJECTS: Final = 10_000
 """Jobs of which it is known where their project is."""
 
