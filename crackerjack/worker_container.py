@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import logging
 import os
+import platform
+import sys
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Final
 
+import msgspec
+
+from crackerjack import __version__
 from crackerjack.config import Config
 from crackerjack.errors import StoreUnavailable
-from crackerjack.fleet.assignment import Parts
+from crackerjack.fleet.assignment import Parts, Tell
 from crackerjack.fleet.changes import collect_changes
 from crackerjack.fleet.objects import object_name
 from crackerjack.fleet.overlay import attach
@@ -30,9 +35,18 @@ _CHANGES_WITHIN: Final = 60.0
 """Seconds in which a broker must come back to take what a job changed."""
 
 
+_ALIKE: Final = ("os", "arch", "python", "uv", "crackerjack")
+"""The labels that every worker has by itself. Those with the same ones find the same, so that they may do
+parts of one run."""
+
+
 def build_worker(fleet: Fleet, *, slots: int, labels: Mapping[str, str]) -> Worker:
     """A worker that keeps what it needs below the state directory."""
-    container, of_worker = fleet.container, _OfWorker(fleet)
+    container = fleet.container
+    directory = os.path.join(container.state_dir, "fleet")
+    environments = ProjectEnvironments(os.path.join(directory, "environments"))
+    labels = {**_own_labels(environments), **labels}
+    of_worker = _OfWorker(fleet, environments, labels)
     parts = Parts(
         log=fleet.log,
         bus=container.bus,
@@ -51,25 +65,37 @@ def build_worker(fleet: Fleet, *, slots: int, labels: Mapping[str, str]) -> Work
         fleet.queue,
         fleet.leases,
         parts,
-        directory=os.path.join(container.state_dir, "fleet", "projects"),
+        directory=os.path.join(directory, "projects"),
         slots=slots,
         labels=labels,
     )
 
 
+def _own_labels(environments: ProjectEnvironments) -> dict[str, str]:
+    return {
+        "os": sys.platform,
+        "arch": platform.machine(),
+        "python": ".".join(map(str, sys.version_info[:2])),
+        "uv": "yes" if environments.uv else "no",
+        "crackerjack": __version__,
+    }
+
+
 class _OfWorker:
     """What a worker's jobs ask of the fleet."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(
+        self, fleet: Fleet, environments: ProjectEnvironments, labels: Mapping[str, str]
+    ) -> None:
         self.owner: Final = this_process()
         self._fleet = fleet
-        directory = os.path.join(fleet.container.state_dir, "fleet", "environments")
-        self._environments = ProjectEnvironments(directory)
+        self._environments = environments
+        self._alike = tuple(f"{key}={labels[key]}" for key in _ALIKE)
 
     @contextmanager
-    def prepare(self, root: str, cancel: Cancellation) -> Iterator[None]:
+    def prepare(self, root: str, cancel: Cancellation, tell: Tell) -> Iterator[None]:
         """Give the project its environment while the block runs."""
-        with self._environments.use(root, cancel=cancel) as environment:
+        with self._environments.use(root, cancel=cancel, tell=tell) as environment:
             if environment is not None:
                 attach(environment, root)
             yield
@@ -93,7 +119,8 @@ class _OfWorker:
             return
 
     def share(self, queued: QueuedJob, project: Project, own: Work, cancel: Cancellation) -> Work:
-        """Let other workers do parts of a job, as many as they could now."""
+        """Let other workers do parts of a job, as many as they could now and with what is here."""
+        queued = msgspec.structs.replace(queued, needs=(*queued.needs, *self._alike))
         others = sum(
             max(0, other.slots - other.busy)
             for other in self._fleet.leases.workers()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import time
+from collections.abc import Sequence
 from contextlib import closing, suppress
 from typing import Final
 
@@ -19,16 +20,25 @@ from crackerjack.events.event import WorkflowEvent
 from crackerjack.events.payload import EventType
 from crackerjack.fleet.bundle import Bundle, pack
 from crackerjack.fleet.queued_job import QueuedJob, check_label
+from crackerjack.fleet.recipe import GROUPS
 from crackerjack.fleet.submission import RemoteJob, submit
 from crackerjack.fleet_container import Fleet
 from crackerjack.hooks.cache import CacheFile, ResultCache
+from crackerjack.hooks.git import NO_REPOSITORY
 from crackerjack.jobs.job_manager import check_options
 from crackerjack.jobs.process_identity import this_process
-from crackerjack.types import JobId
+from crackerjack.jobs.queue_state import WorkerRecord
+from crackerjack.types import HookStatus, JobId
 from crackerjack.workflow.options import RunOptions
 
 _FIXES_WITHIN: Final = 30.0
 """Seconds after the end of a run in which what it changed must be there."""
+
+
+_MISSING: Final = (
+    "What is missing is missing on the worker: there the project has what its lock or requirements files name, or"
+    f" the groups and extras {', '.join(GROUPS[:-1])} and {GROUPS[-1]} of pyproject.toml."
+)
 
 
 class Elsewhere:
@@ -49,20 +59,25 @@ class Elsewhere:
         self._job = _FixingJob(queued.job_id, self.container.jobs.cancel)
         self._fleet.log.follow(self.container.hub, queued.job_id)
         submit(self._fleet.log, self._fleet.queue, queued, workflow.key)
+        with suppress(StoreUnavailable):  # it is queued, and following it says what is wrong
+            self.notes += _who_is_missing(self._fleet.leases.workers(), queued)
         return self._job
 
     def settle(self, config: Config, job: Followed) -> list[str]:
+        notes = [_MISSING] if self._job is not None and self._job.missing else []
         if self._job is None or not self._job.fixed:
-            return []
+            return notes
         patch = self._fixes(self._job.job_id)
         if patch is None:
             return [
+                *notes,
                 (
                     "The worker's fixes did not come back yet; the files are as they were."
                     f" `crackerjack apply {job.job_id}` asks for them again."
-                )
+                ),
             ]
-        return fate_of_fixes(make_fixes(self._fleet, config, job.job_id, patch), job.job_id)
+        made = make_fixes(self._fleet, config, job.job_id, patch)
+        return [*notes, *fate_of_fixes(made, job.job_id)]
 
     def _fixes(self, job_id: JobId) -> bytes | None:
         """What the worker changed; None when it does not come."""
@@ -108,17 +123,27 @@ class Elsewhere:
                 since=options.since,
             )
         self.notes += [f"{left.path} stays here: {left.reason}" for left in bundle.left_out]
-        if bundle.note:
+        if bundle.note and not bundle.note.startswith(NO_REPOSITORY):  # which the run itself says
             self.notes.append(bundle.note)
         return bundle
 
 
+def _who_is_missing(workers: Sequence[WorkerRecord], job: QueuedJob) -> list[str]:
+    """What a job will wait for that nobody there is."""
+    if any(job.suits(worker.labels) for worker in workers if not worker.draining):
+        return []
+    who = f" with {', '.join(job.needs)}" if job.needs else ""
+    return [f"No worker{who} is there: the job waits until one comes."]
+
+
 class _FixingJob(RemoteJob):
-    """A remote job of which it is seen whether there are fixes to wait for."""
+    """A remote job of which it is seen whether there are fixes to wait for, and whether a tool was missing."""
 
     fixed = False
+    missing = False
 
     def handle(self, event: WorkflowEvent) -> None:
         if event.event_type == EventType.FILE_FIXED and event.data.get("fixed"):
             self.fixed = True
+        self.missing |= event.data.get("status") == HookStatus.TOOL_MISSING
         super().handle(event)

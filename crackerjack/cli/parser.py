@@ -362,6 +362,11 @@ def _add_listing(parser: argparse.ArgumentParser) -> None:
     _add_json(parser)
 
 
+def _add_doctor(parser: argparse.ArgumentParser) -> None:
+    add_broker(parser)
+    _add_listing(parser)
+
+
 def _add_completion(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("shell", choices=("bash", "zsh", "tcsh"))
     parser.set_defaults(whole_parser=whole_parser)
@@ -388,7 +393,7 @@ _COMMANDS: Final[dict[str, tuple[str, _Entry, str]]] = {
     "mcp": ("crackerjack.cli.mcp_command:mcp", _add_mcp, "serve AI agents over MCP (stdio)"),
     "hooks": (f"{_PROJECTS}:hooks", _add_listing, "list what will run here, and what will not"),
     "config": (f"{_PROJECTS}:config", _add_listing, "show the configuration and its origins"),
-    "doctor": (f"{_PROJECTS}:doctor", _add_listing, "check the tools, the store and the project"),
+    "doctor": (f"{_PROJECTS}:doctor", _add_doctor, "check the tools, the store and the project"),
     "init": (f"{_PROJECTS}:init", _add_listing, "add [tool.crackerjack] to pyproject.toml"),
     "completion": (f"{_PROJECTS}:completion", _add_completion, "print a shell's completion"),
 }

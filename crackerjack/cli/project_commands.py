@@ -150,6 +150,7 @@ def _checks(arguments: argparse.Namespace) -> Iterator[Check]:
         yield Check("configuration", ok=False, says=str(error))
         return
     yield Check("configuration", ok=True, says=effective.root)
+    yield from _broker(arguments)
     yield Check(
         "git", ok=True, says=shutil.which("git") or "not installed: all files are looked at"
     )
@@ -157,6 +158,24 @@ def _checks(arguments: argparse.Namespace) -> Iterator[Check]:
         yield from _check_hooks(effective)
     except CrackerjackError as error:
         yield Check("hooks", ok=False, says=str(error))
+
+
+def _broker(arguments: argparse.Namespace) -> Iterator[Check]:
+    """Whether runs can go to workers, where a broker is named."""
+    from crackerjack.cli.store_option import chosen_broker, open_fleet_at
+
+    try:
+        if (address := chosen_broker(arguments)) is None:
+            return
+        with open_fleet_at(address, "doctor") as fleet:
+            workers = [one for one in fleet.leases.workers() if not one.draining]
+            depth = sum(1 for _ in fleet.queue.jobs())
+    except CrackerjackError as error:
+        yield Check("broker", ok=False, says=str(error))
+        return
+    there = f"{wording.count(len(workers), 'worker')}, {wording.count(depth, 'job')} in the queue"
+    hint = "" if workers else ": start one with `crackerjack worker`"
+    yield Check("broker", ok=bool(workers), says=f"{address.shown} ({there}){hint}")
 
 
 def _space(directory: str) -> Check:

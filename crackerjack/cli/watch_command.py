@@ -15,7 +15,13 @@ from crackerjack.cli.overview_command import wants_overview, watch_overview
 from crackerjack.cli.patience import patient
 from crackerjack.cli.store_option import chosen_broker, open_store
 from crackerjack.container import Container
-from crackerjack.errors import FutureCursor, StoreError, StoreUnavailable, UsageError
+from crackerjack.errors import (
+    FilesElsewhere,
+    FutureCursor,
+    StoreError,
+    StoreUnavailable,
+    UsageError,
+)
 from crackerjack.events.event import WorkflowEvent
 from crackerjack.events.payload import WorkflowEnded
 from crackerjack.events.poke import on_poke
@@ -98,7 +104,8 @@ def _print_events(found: Iterable[WorkflowEvent]) -> None:
 def _watch_store(container: Container, arguments: argparse.Namespace, view: View) -> int:
     shown = _Shown(view)
     looked = 0.0
-    with _subscribed(container, job_or_last(container.jobs, arguments)) as subscription:
+    job_id = job_or_last(container.jobs, arguments)
+    with _subscribed(container, job_id) as subscription:
         read = patient(subscription, view.note) if chosen_broker(arguments) else subscription.read
         while not subscription.ended:
             shown.take(read(_TICK))
@@ -106,7 +113,18 @@ def _watch_store(container: Container, arguments: argparse.Namespace, view: View
                 with suppress(StoreUnavailable):  # the reading says so
                     container.jobs.end_lost_jobs()
                 looked = time.monotonic()
+        with suppress(StoreUnavailable):
+            _tell_of_fixes(container, job_id, view)
     return shown.exit_code
+
+
+def _tell_of_fixes(container: Container, job_id: JobId, view: View) -> None:
+    try:
+        container.jobs.changes(job_id)
+    except FilesElsewhere:
+        view.note(
+            f"Its fixes were not made here: `crackerjack apply {job_id}` makes them, in the project that was sent."
+        )
 
 
 @contextmanager

@@ -41,9 +41,11 @@ _BEAT: Final = 1.0
 _LOGGER: Final = logging.getLogger("crackerjack.worker")
 
 
-Prepare = Callable[[str, Cancellation], AbstractContextManager[object]]
+Tell = Callable[[str], object]
+Prepare = Callable[[str, Cancellation, Tell], AbstractContextManager[object]]
 """Makes the project in a directory ready to be checked while the block runs, say by an environment.
 
+It tells what it does, as ``makes the environment from uv.lock``, if that takes long.
 Raises :exc:`CrackerjackError`, also when it is cancelled.
 """
 Share = Callable[[QueuedJob, Project, Work, Cancellation], Work]
@@ -126,13 +128,13 @@ class Assignment:
         if lost and self._attempt > self.queued.max_attempts:
             most = self.queued.max_attempts
             workers = "1 worker was" if most == 1 else f"{most} workers were"
-            self._fail(f"{workers} lost while they ran it; the last one was {lost}")
+            self._fail(f"{workers} lost while they ran it; the last one was {named(lost)}")
         elif entry.cancel_requested:
             self._end(EventType.WORKFLOW_INTERRUPTED, ExitCode.INTERRUPTED, "cancelled")
         elif not self._giving_back.is_set():
             if lost:
                 # By itself it loses a job when the broker is away for long.
-                who = "its worker" if lost == self._parts.owner else f"worker {lost}"
+                who = "its worker" if lost == self._parts.owner else f"worker {named(lost)}"
                 requeued = JobRequeued(reason=f"{who} was lost", attempt=self._attempt)
                 self._publish(EventType.JOB_REQUEUED, requeued)
             self._work(entry)
@@ -188,9 +190,8 @@ class Assignment:
             log.append([draft(job_id, EventType.JOB_REQUEUED, requeued)], owner=QUEUE)
 
     def _work(self, entry: JobEntry) -> None:
-        worker = self._parts.owner.rpartition(":")[0]
-        waits = JobQueued(reason=f"worker {worker} makes the project ready")
-        self._publish(EventType.JOB_QUEUED, waits)
+        worker = named(self._parts.owner)
+        self._tell("makes the project ready")
         with ExitStack() as stack:
             try:
                 config = self._ready(stack)
@@ -221,8 +222,13 @@ class Assignment:
             on_lost=lambda: self._cancel.cancel("taken over by another worker"),
         ):
             config = self._project()
-            stack.enter_context(self._parts.prepare(config.root, self._cancel))
+            stack.enter_context(self._parts.prepare(config.root, self._cancel, self._tell))
         return config
+
+    def _tell(self, what: str) -> None:
+        """Say what the worker does before the run begins."""
+        waits = JobQueued(reason=f"worker {named(self._parts.owner)} {what}")
+        self._publish(EventType.JOB_QUEUED, waits)
 
     def _could_not_begin(self, error: CrackerjackError) -> None:
         if self._giving_back.is_set():
@@ -282,6 +288,11 @@ class Assignment:
     def _publish(self, event_type: EventType, payload: Payload) -> None:
         self._parts.bus.publish(self.queued.job_id, event_type, payload)
         self._parts.bus.flush()
+
+
+def named(owner: str) -> str:
+    """A worker for people: its machine and its process, without when that began."""
+    return owner.rpartition(":")[0]
 
 
 def bundle_mark(directory: str) -> str:

@@ -23,8 +23,8 @@ def attach(environment: ProjectEnvironment, root: str) -> bool:
     """Make ``.venv`` in the project in `root`; False when one is there, which is left alone.
 
     Its interpreter is the one of `environment`, and imports what is there and the project's source.
-    To :mod:`importlib.metadata` the project is installed, with its name, its version where
-    pyproject.toml says it, and its entry points. Not there are extension modules, which a build would
+    To :mod:`importlib.metadata` the project is installed, as pyproject.toml describes it, with its
+    version where that is stated there, and its entry points. Not there are extension modules, which a build would
     make, and scripts of the project itself; the scripts of what it depends on don't see the project.
     Raises :exc:`EnvironmentFailed`.
     """
@@ -74,14 +74,39 @@ def _metadata(root: str, pyproject: Mapping[str, Any]) -> Iterator[tuple[str, st
     if not written or not written.replace("_", "").isalnum():
         return
     directory = f"{written}-{_UNKNOWN}.dist-info"
-    yield (
-        f"{directory}/METADATA",
-        f"Metadata-Version: 2.1\nName: {name}\nVersion: {version or _UNKNOWN}\n",
-    )
+    fields = [
+        ("Metadata-Version", "2.1"),
+        ("Name", name),
+        ("Version", version or _UNKNOWN),
+        *_about(project),
+    ]
+    # A value of several lines would begin another field.
+    yield f"{directory}/METADATA", "".join(f"{k}: {' '.join(v.split())}\n" for k, v in fields)
     origin = {"url": f"file://{root}", "dir_info": {"editable": True}}
     yield f"{directory}/direct_url.json", json.dumps(origin)
     yield f"{directory}/INSTALLER", "crackerjack\n"
     yield f"{directory}/entry_points.txt", "".join(_entry_points(project))
+
+
+def _about(project: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """The fields of METADATA that pyproject.toml states as they are."""
+    for field, key in (("Summary", "description"), ("Requires-Python", "requires-python")):
+        if text := str(project.get(key, "")):
+            yield field, text
+    yield from (("Classifier", one) for one in _texts(project.get("classifiers")))
+    for label, url in table(project, "urls").items():
+        yield "Project-URL", f"{label}, {url}"
+    yield from (("Requires-Dist", one) for one in _texts(project.get("dependencies")))
+    for extra, requirements in table(project, "optional-dependencies").items():
+        yield "Provides-Extra", extra
+        for requirement in _texts(requirements):
+            needed, _, marker = requirement.partition(";")
+            also = f"({marker.strip()}) and " if marker.strip() else ""
+            yield "Requires-Dist", f'{needed.strip()} ; {also}extra == "{extra}"'
+
+
+def _texts(values: object) -> list[str]:
+    return [one for one in values if isinstance(one, str)] if isinstance(values, list) else []
 
 
 def _entry_points(project: Mapping[str, Any]) -> Iterator[str]:

@@ -12,7 +12,7 @@ import os
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -77,6 +77,11 @@ class ProjectEnvironments:
         self._most = most
         self._limit = limit
 
+    @property
+    def uv(self) -> str | None:
+        """The uv that makes environments of lock files."""
+        return shutil.which("uv", path=self._environment.get("PATH"))
+
     @contextlib.contextmanager
     def use(
         self,
@@ -84,14 +89,17 @@ class ProjectEnvironments:
         *,
         cancel: Cancellation | None = None,
         groups: ProcessGroups | None = None,
+        tell: Callable[[str], object] = lambda _what: None,
     ) -> Iterator[ProjectEnvironment | None]:
         """The environment for the project in `root`, kept from removal in the block.
 
         None when the project does not say what it needs. It is made if it is not there; of several
-        that want it one makes it and the others wait. Raises :exc:`EnvironmentFailed`, with the last
+        that want it one makes it and the others wait. `tell` hears what is worth knowing of that, as in
+        ``makes the environment from uv.lock``: before it is made, which may take minutes, and always of
+        a lock file that cannot be read. Raises :exc:`EnvironmentFailed`, with the last
         lines of the tool, also when `cancel` is set.
         """
-        uv = shutil.which("uv", path=self._environment.get("PATH"))
+        uv = self.uv
         recipe = environment_recipe(root, read_pyproject(root), has_uv=uv is not None)
         if recipe is None:
             yield None
@@ -105,6 +113,7 @@ class ProjectEnvironments:
             cancel=cancel or Cancellation(),
             groups=groups or NoGroups(),
             limit=self._limit,
+            tell=tell,
         )
         prefix = os.path.join(self._directory, making.name())
         with contextlib.ExitStack() as held:
@@ -122,6 +131,7 @@ class ProjectEnvironments:
     def _completed(self, prefix: str, lock: int, making: _Making) -> bool:
         """Return with a shared lock on a complete environment; whether it had to be made."""
         made = False
+        making.tell(there=os.path.exists(os.path.join(prefix, _COMPLETE)))
         while True:
             making.wait_for(lock, fcntl.LOCK_SH)
             if os.path.exists(os.path.join(prefix, _COMPLETE)):
@@ -166,6 +176,7 @@ class _Making:
         cancel: Cancellation,
         groups: ProcessGroups,
         limit: float,
+        tell: Callable[[str], object],
     ) -> None:
         self._root = root
         self._recipe = recipe
@@ -175,6 +186,15 @@ class _Making:
         self._cancel = cancel
         self._groups = groups
         self._limit = limit
+        self._tell = tell
+
+    def tell(self, *, there: bool) -> None:
+        """Say what it is made from, where that takes time or is not what it should be."""
+        lock = self._recipe.passed_over
+        if lock or not there:
+            does = "takes" if there else "makes"
+            instead = f", not from {lock}: it has no uv" if lock else ""
+            self._tell(f"{does} the environment from {self._recipe.source}{instead}")
 
     def name(self) -> str:
         """The name of the environment: the recipe, the interpreter, the platform."""
@@ -219,7 +239,7 @@ class _Making:
                 listed = os.path.join(prefix, "requirements.txt")
                 with open(listed, "w", encoding="utf-8", errors="surrogateescape") as file:
                     file.writelines(f"{line}\n" for line in recipe.requirements)
-                arguments = ("-r", listed)
+                arguments = ("-r", listed, *arguments)
             options = ("--disable-pip-version-check", "--no-input", "--quiet")
             yield (python, "-m", "pip", "install", *options, *arguments)
 

@@ -38,16 +38,22 @@ def queue_state(queue: WorkQueue, leases: Leases) -> QueueState:
 
 def render_queue(state: QueueState) -> str:
     """The state for people, one line per job and worker."""
+    waits = (
+        f"{state.depth} waiting, the oldest for {state.oldest:.0f} s"
+        if state.depth
+        else "0 waiting"
+    )
     lines = [
         (
-            f"{state.depth} waiting, the oldest for {state.oldest:.0f} s; {state.running} running in"
+            f"{waits}; {state.running} running in"
             f" {state.slots} slot{'' if state.slots == 1 else 's'} of {len(state.workers)}"
             f" worker{'' if len(state.workers) == 1 else 's'}"
         )
     ]
     for entry in state.jobs:
         where = f"on {entry.worker}" if entry.worker else "waits"
-        needs = f", needs {' '.join(entry.needs)}" if entry.needs else ""
+        # A part needs what the worker has that runs the whole job: nobody asked for that.
+        needs = f", needs {' '.join(entry.needs)}" if entry.needs and not entry.part else ""
         lines.append(
             f"  {entry.job_id}{entry.part and ' ' + entry.part}  {where}  {entry.age:.0f} s  priority {entry.priority}{needs}"
             f"  {one_line(entry.project)}"

@@ -15,11 +15,14 @@ from crackerjack.hooks.atomic import read_regular
 from crackerjack.hooks.cache import key_of
 from crackerjack.hooks.uv_lock import normalised_name
 
-GROUPS: Final = ("dev", "test", "tests")
+GROUPS: Final = ("dev", "test", "testing", "tests")
 """The dependency groups and extras that hold what the tests need, and the tools."""
 
-_REQUIREMENTS: Final = re.compile(r"requirements([-_.](dev|tests?|lock(ed)?))*\.(txt|lock)")
-"""Names of requirements files that stand for the project and its tests, not for its documentation."""
+_REQUIREMENTS: Final = re.compile(
+    r"(?:(?:requirements/)?requirements(?:[-_.](?:dev|test(?:s|ing)?|lock(?:ed)?))*"
+    r"|requirements/(?:base|main|dev|test(?:s|ing)?))\.(?:txt|lock)"
+)
+"""Paths of requirements files that stand for the project and its tests, not for its documentation."""
 _INPUTS: Final = re.compile(
     r"(.*requirements.*|.*constraints.*|pylock(\..*)?|uv)\.(txt|in|lock|toml)"
 )
@@ -38,7 +41,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True):
     arguments: tuple[str, ...] = ()
     """Of the tool; names of files are relative to the project."""
     requirements: tuple[str, ...] = ()
-    """Lines for a requirements file, instead."""
+    """Lines for a requirements file of their own."""
+    passed_over: str = ""
+    """A lock file that would count before `source`, were there uv to read it."""
     key: bytes
     """The same for all projects whose files say the same."""
 
@@ -47,14 +52,16 @@ def environment_recipe(root: str, pyproject: Mapping[str, Any], *, has_uv: bool)
     """Return the recipe for the project in `root`; None when its files say nothing of what it needs.
 
     The first of these counts: uv.lock and pylock.toml where there is uv; requirements files with hashes;
-    the dependencies in pyproject.toml with the groups and extras called dev, test or tests; any
-    requirements files. Raises :exc:`EnvironmentFailed` for a file that cannot be read.
+    the dependencies in pyproject.toml with the groups and extras in :data:`GROUPS`; any requirements
+    files. A pyproject.toml with neither groups nor extras of these names and requirements files count
+    together. Raises :exc:`EnvironmentFailed` for a file that cannot be read.
     """
     inputs = dict(_inputs(root))
-    names = sorted(name for name in inputs if _REQUIREMENTS.fullmatch(os.path.basename(name)))
+    names = sorted(filter(_REQUIREMENTS.fullmatch, inputs))
     hashed = [name for name in names if b"--hash=" in inputs[name]]
-    declared = tuple(_declared(pyproject))
+    needed, for_tests = tuple(_needed(pyproject)), tuple(_for_tests(pyproject))
     arguments: tuple[str, ...] = ()
+    requirements: tuple[str, ...] = ()
     if has_uv and "uv.lock" in inputs:
         source, tool, arguments = "uv.lock", "uv-sync", tuple(_uv_choice(pyproject))
         inputs["pyproject.toml"] = _content(root, "pyproject.toml")
@@ -63,18 +70,27 @@ def environment_recipe(root: str, pyproject: Mapping[str, Any], *, has_uv: bool)
     elif hashed:
         source, tool = ", ".join(hashed), "pip"
         arguments = tuple(word for name in hashed for word in ("-r", name))
-    elif declared:
-        source, tool = "pyproject.toml", "pip"
+    elif for_tests or (needed and not names):
+        source, tool, requirements = "pyproject.toml", "pip", (*needed, *for_tests)
     elif names:
-        source, tool = ", ".join(names), "pip"
+        source, tool = ", ".join(["pyproject.toml"] * bool(needed) + names), "pip"
         arguments = tuple(word for name in names for word in ("-r", name))
+        requirements = needed
     else:
         return None
-    requirements = () if arguments or tool != "pip" else declared
+    locks = () if has_uv else ("uv.lock", "pylock.toml")
+    passed_over = next((lock for lock in locks if lock in inputs), "")
     read = (part for name in sorted(inputs) for part in (os.fsencode(name), inputs[name]))
     words = (*arguments, "", *requirements)
     key = key_of(tool.encode(), *(word.encode("utf-8", "surrogateescape") for word in words), *read)
-    return Recipe(source=source, tool=tool, arguments=arguments, requirements=requirements, key=key)
+    return Recipe(
+        source=source,
+        tool=tool,
+        arguments=arguments,
+        requirements=tuple(dict.fromkeys(requirements)),
+        passed_over=passed_over,
+        key=key,
+    )
 
 
 def read_pyproject(root: str) -> Mapping[str, Any]:
@@ -128,16 +144,17 @@ def _uv_choice(pyproject: Mapping[str, Any]) -> Iterator[str]:
             yield from ("--extra", name)
 
 
-def _declared(pyproject: Mapping[str, Any]) -> Iterator[str]:
-    """The requirements, each once."""
+def _needed(pyproject: Mapping[str, Any]) -> list[str]:
+    """What the project itself needs."""
+    return _lines(table(pyproject, "project").get("dependencies"))
+
+
+def _for_tests(pyproject: Mapping[str, Any]) -> Iterator[str]:
+    """What its tests and those who work on it need."""
     groups = table(pyproject, "dependency-groups")
-    found: dict[str, None] = {}
-    for requirement in _lines(table(pyproject, "project").get("dependencies")):
-        found[requirement] = None
     for name in GROUPS:
-        found.update(dict.fromkeys(_of_extra(pyproject, name, ())))
-        found.update(dict.fromkeys(_of_group(groups, name, ())))
-    yield from found
+        yield from _of_extra(pyproject, name, ())
+        yield from _of_group(groups, name, ())
 
 
 def _of_extra(pyproject: Mapping[str, Any], extra: str, within: tuple[str, ...]) -> Iterator[str]:

@@ -118,7 +118,7 @@ class TaskRun:
         try:
             config = self._project()
             with (
-                self._parts.prepare(config.root, self._cancel),
+                self._parts.prepare(config.root, self._cancel, lambda _what: None),
                 Guardian() as groups,
                 Project(
                     config,

@@ -12,6 +12,8 @@ from typing import Final
 
 from crackerjack.errors import UsageError
 
+NO_REPOSITORY: Final = "it is not in a git repository"
+"""Why git knows of no files where nothing is wrong."""
 _PATIENCE: Final = 60.0
 """Seconds for one git command. A listing takes milliseconds; a dead network disk takes for ever."""
 
@@ -163,7 +165,7 @@ def _end(process: subprocess.Popen[bytes]) -> None:
 
 def _reason(complaint: str) -> str:
     if "not a git repository" in complaint:
-        return "it is not in a git repository"
+        return NO_REPOSITORY
     if "dubious ownership" in complaint:
         return "git refuses a repository that belongs to another user (see git's safe.directory)"
     first = complaint.strip().partition("\n")[0].removeprefix("fatal: ")

@@ -71,8 +71,8 @@ class _Collection(_Message, frozen=True, kw_only=True, tag="collection"):
 class _Collected(_Message, frozen=True, kw_only=True, tag="collected"):
     count: int
     deselected: int
-    total: int
-    """With the tests of other shards."""
+    total: int | None = None
+    """With the tests of other shards; None for as many."""
 
 
 class _Started(_Message, frozen=True, kw_only=True, tag="started"):
@@ -170,7 +170,8 @@ class PytestSession:
             case _Collected():
                 self.collected, self.deselected = message.count, message.deselected
                 # A file that is skipped as a whole is a result as well: so many will come.
-                self._on_collected(message.total + len(self._held), message.deselected)
+                total = message.count if message.total is None else message.total
+                self._on_collected(total + len(self._held), message.deselected)
                 self.release()
             case _Session():
                 self.pytest_version, self._rootdir = message.pytest, message.rootdir

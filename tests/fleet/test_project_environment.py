@@ -112,8 +112,25 @@ def test_the_surest_file_counts(tmp_path: Path) -> None:
     assert recipe(tmp_path).tool == "pip"
     assert recipe(tmp_path, has_uv=True).tool == "uv-sync"
     assert recipe(tmp_path, has_uv=True).arguments == ("--group", "dev", "--extra", "test")
+    assert (recipe(tmp_path).passed_over, recipe(tmp_path, has_uv=True).passed_over) == (
+        "uv.lock",
+        "",
+    )
     (tmp_path / "uv.lock").unlink()
     assert recipe(tmp_path, has_uv=True).source == "pylock.toml"
+
+
+def test_requirements_of_the_tests_go_with_what_the_project_needs(tmp_path: Path) -> None:
+    make_tree(tmp_path, "requirements/tests.txt", "requirements/docs.txt", "requirements/build.txt")
+    assert recipe(tmp_path).source == "requirements/tests.txt"
+    needs = '[project]\nname = "mine"\ndependencies = ["one"]\n'
+    (tmp_path / "pyproject.toml").write_text(needs)
+    found = recipe(tmp_path)
+    assert found.source == "pyproject.toml, requirements/tests.txt"
+    assert (found.requirements, found.arguments) == (("one",), ("-r", "requirements/tests.txt"))
+    (tmp_path / "pyproject.toml").write_text(needs + '[dependency-groups]\ntesting = ["two"]\n')
+    assert recipe(tmp_path).source == "pyproject.toml"
+    assert recipe(tmp_path).requirements == ("one", "two")
 
 
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:

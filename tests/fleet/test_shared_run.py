@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -68,10 +69,13 @@ def test_a_run_on_several_workers_finds_what_a_run_here_finds(
     names = [f"--hook=slow-{number}" for number in range(3)]
     options = ["--check", "-t", "--no-cache", *names, "--json"]
     here = fleet.crackerjack("run", "--broker", "none", *options, cwd=project, check=1)
-    with fleet.workers((), ("--slots", "2")):
+    # What another version of Python finds may be something else: it does no part.
+    with fleet.workers((), ("--slots", "2"), ("--label", "python=2.7", "--label", "os=other")):
         # The first one tells how long hooks and tests take, and the second divides them by that.
         for _ in range(2):
-            there = fleet.crackerjack("run", *options, cwd=project, check=1)
+            there = fleet.crackerjack(
+                "run", "--needs", f"os={sys.platform}", *options, cwd=project, check=1
+            )
             local, shared = (
                 [json.loads(line) for line in run.stdout.splitlines()] for run in (here, there)
             )
@@ -79,6 +83,7 @@ def test_a_run_on_several_workers_finds_what_a_run_here_finds(
             (ended,) = of_type(shared, "workflow_failed")
             assert (ended["findings"], ended["tests_failed"]) == (3, 3)
             assert [data["count"] for data in of_type(shared, "tests_collected")] == [12]
+    assert "job" not in (project.parent / "machines/worker3/log").read_text()
     logs = [path.read_text() for path in (project.parent / "machines").glob("worker*/log")]
     parts = {word.partition("~")[2] for log in logs for word in log.split() if "~" in word}
     assert parts, "the second worker did something of it"
@@ -86,6 +91,9 @@ def test_a_run_on_several_workers_finds_what_a_run_here_finds(
 
 def test_fixes_come_back_and_can_be_undone(fleet: FleetOfTests, project: Path) -> None:
     before = (project / "shop.py").read_text()
+    asked = fleet.crackerjack("run", "--detach", "--needs", "os=other", cwd=project)
+    assert "No worker with os=other is there: the job waits until one comes." in asked.stderr
+    assert "FAIL  broker" in fleet.crackerjack("doctor", cwd=project, check=2).stdout
     with fleet.workers(()):
         run = fleet.crackerjack("run", "--fix", "-s", cwd=project)
         assert "4 files were fixed here too" in run.stdout
@@ -93,7 +101,9 @@ def test_fixes_come_back_and_can_be_undone(fleet: FleetOfTests, project: Path) -
         fleet.crackerjack("undo", cwd=project)
         assert (project / "shop.py").read_text() == before
         job = fleet.crackerjack("run", "--fix", "-s", "--detach", cwd=project).stdout.strip()
-        fleet.crackerjack("watch", job, cwd=project)
+        said = fleet.crackerjack("watch", job, cwd=project).stdout
+        assert f"`crackerjack apply {job}` makes them" in said
+        assert "(1 worker, 1 job in the queue)" in fleet.crackerjack("doctor", cwd=project).stdout
     (project / "tests/test_0.py").write_text("X = 1  # changed meanwhile\n")
     said = fleet.crackerjack("apply", job, cwd=project, check=1).stdout
     assert "3 files were fixed here too" in said

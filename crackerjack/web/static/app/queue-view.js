@@ -82,7 +82,7 @@ function shown(queue) {
 
 /** @param {Entry} entry */
 function job(entry) {
-  const needs = entry.needs.length ? `needs ${entry.needs.join(', ')}` : '';
+  const needs = entry.needs.length && !entry.part ? `needs ${entry.needs.join(', ')}` : '';
   return h('li', null, h('a', { class: 'row queue-row', href: link(['job', entry.job_id]) },
     badge(entry.worker ? 'live' : 'quiet', entry.worker ? '● running' : '– waiting'),
     h('span', { title: entry.project }, h('b', null, projectName(entry.project)), h('span', { class: 'faint' }, ` ${entry.part || 'the whole run'}`)),
