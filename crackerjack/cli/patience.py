@@ -17,6 +17,10 @@ Read = Callable[[float], list[WorkflowEvent]]
 
 def patient(subscription: Subscription, note: Callable[[str], object]) -> Read:
     """The subscription's :meth:`read`, which waits for a store that cannot be read, and says so."""
+    import logging
+
+    # What the connection says of itself would go through a live view, and be said twice.
+    logging.getLogger("crackerjack.broker").setLevel(logging.ERROR)
     away = False
 
     def read(timeout: float) -> list[WorkflowEvent]:

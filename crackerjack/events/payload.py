@@ -280,6 +280,8 @@ class PublishPhaseEnded(Outcome, frozen=True, kw_only=True):
 class JobQueued(Payload, frozen=True, kw_only=True):
     reason: str = ""
     """What it waits for, such as another run that is writing to the project."""
+    project: str = ""
+    """Where it was asked for, of a job that waits for a worker: until it begins nothing else says so."""
 
 
 class JobRequeued(Payload, frozen=True, kw_only=True):

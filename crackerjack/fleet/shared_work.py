@@ -91,7 +91,9 @@ class SharedWork:
     def run_hook(self, order: HookOrder, on_output: OnOutput, on_again: OnAgain) -> HookResult:
         here = order.fix or not order.entry.runs or order.entry.tool is None
         soon = order.expected is not None and order.expected < _WORTH_SENDING
-        if self._hands_here.acquire(blocking=here or soon):
+        if soon and not here:  # it would wait longer for a hand than it takes
+            return self._own.run_hook(order, on_output, on_again)
+        if self._hands_here.acquire(blocking=here):
             return self._hook_here(order, on_output, on_again)
         name = order.entry.hook.name
         task = self._task(name, order.limit, order.limited_by)

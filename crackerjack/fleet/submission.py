@@ -28,7 +28,7 @@ def submit(log: EventLog, queue: WorkQueue, job: QueuedJob, workflow: str) -> No
         job_id=job.job_id, project=job.project, workflow=workflow, created=now, owner=QUEUE
     )
     log.create_job(header, now + _NEVER)
-    waits = JobQueued(reason=waiting_for(job))
+    waits = JobQueued(reason=waiting_for(job), project=job.project)
     log.append([draft(job.job_id, EventType.JOB_QUEUED, waits)], owner=QUEUE)
     queue.put(job)
 

@@ -57,6 +57,7 @@ class Worker:
         self._draining = threading.Event()
         self._back_since = float("-inf")
         self._announced = float("-inf")
+        self._said = ""
 
     def run(self) -> None:
         """Work until :meth:`drain` was called and all jobs have been given back or have ended."""
@@ -76,8 +77,9 @@ class Worker:
                     if self._take_one():
                         continue
                     self._parts.jobs.end_lost_jobs()
+                    self._said = ""
                 except StoreUnavailable as error:
-                    _LOGGER.warning("%s", error)
+                    self._say(str(error))
                 self._wake.wait(_LOOK_EVERY)
         finally:
             stop()
@@ -106,6 +108,12 @@ class Worker:
             return False
         self._begin(slot, claim)
         return True
+
+    def _say(self, problem: str) -> None:
+        """Log it, not each time that it is there."""
+        if problem != self._said:
+            _LOGGER.warning("%s", problem)
+        self._said = problem
 
     def _begin(self, slot: int, claim: Claim) -> None:
         # A path that a project has again the next time keeps what tools cache by it.

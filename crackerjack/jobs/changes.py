@@ -53,6 +53,8 @@ def _workflow_started(job: JobState, payload: WorkflowStarted) -> None:
 def _queued(job: JobState, payload: JobQueued | JobRequeued) -> None:
     job.status = JobStatus.QUEUED
     job.message = f"Waiting: {payload.reason}" if payload.reason else "Waiting in the queue"
+    if isinstance(payload, JobQueued) and payload.project:
+        job.project = payload.project
 
 
 def _requeued(job: JobState, payload: JobRequeued) -> None:

@@ -96,6 +96,7 @@ def test_it_shows_what_waits_and_who_works(broker: Broker, serves: Served, tmp_p
         assert tab.evaluate("document.documentElement.scrollWidth") <= 380
         tab.evaluate("document.querySelector('a.queue-row').click()")
         until(tab, "document.querySelector('main').innerText.includes('a worker with gpu=1')")
+        assert tab.evaluate("document.querySelector('main h1').innerText") == "first first"
 
 
 def test_there_is_no_link_to_it_without_a_broker(tmp_path: Path) -> None:

@@ -135,6 +135,7 @@ for (const family of ['config_phase', 'commit_phase', 'publish_phase']) {
 function queued(job, data) {
   job.data.status = 'queued';
   job.data.message = (data.reason ? `Waiting: ${data.reason}` : 'Waiting in the queue').slice(0, TEXT_KEPT);
+  if (data.project) job.data.project = data.project;
 }
 
 /** What was found so far counts no more. @param {Job} job */

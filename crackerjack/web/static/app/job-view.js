@@ -171,7 +171,7 @@ function newHead(jobId, problem) {
     const looks = JSON.stringify([data.status, data.message, data.project]);
     if (looks !== said) {
       said = looks;
-      fill(title, projectName(data.project || job.id), ' ', h('span', { class: 'faint' }, job.id));
+      fill(title, data.project ? `${projectName(data.project)} ` : null, h('span', { class: 'faint' }, job.id));
       fill(status, statusBadge(data.status), h('span', null, data.message));
     }
     fill(facts, ...factsOf(job));
