@@ -35,7 +35,10 @@ def submit(log: EventLog, queue: WorkQueue, job: QueuedJob, workflow: str) -> No
 
 def waiting_for(job: QueuedJob) -> str:
     """What a job waits for, in words."""
-    return f"a worker with {', '.join(job.needs)}" if job.needs else "a worker"
+    who = f"a worker with {', '.join(job.needs)}" if job.needs else "a worker"
+    most = job.most_at_once
+    runs = "1 run of the project goes" if most == 1 else f"{most} runs of the project go"
+    return f"{who}; at most {runs} on at a time" if most else who
 
 
 class RemoteJob:

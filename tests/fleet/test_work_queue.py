@@ -10,6 +10,7 @@ import pytest
 
 from crackerjack.fleet.leases import Leases
 from crackerjack.fleet.queued_job import QueuedJob
+from crackerjack.fleet.submission import waiting_for
 from crackerjack.fleet.work_queue import Claim, WorkQueue
 from crackerjack.types import JobId
 from tests.broker import NatsServer, connect
@@ -82,3 +83,10 @@ def test_a_place_that_the_broker_forgot_is_taken_again(
     assert claim.keep()
     assert [one.worker for one in Leases(broker).running()] == ["w0"]
     broker.close()
+
+
+def test_who_waits_is_told_for_what() -> None:
+    waits = job("job", needs=("os=linux",), most_at_once=1)
+    assert waiting_for(waits) == (
+        "a worker with os=linux; at most 1 run of the project goes on at a time"
+    )
