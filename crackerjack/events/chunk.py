@@ -80,6 +80,11 @@ def number_after(position: int) -> int:
     return (position >> _BITS) + 1
 
 
+def number_of(position: int) -> int:
+    """The number of the chunk with the event at a position."""
+    return number_after(position - 1)
+
+
 def first_events(
     chunks: Iterable[Chunk], after: int, limit: int
 ) -> list[tuple[int, WorkflowEvent]]:

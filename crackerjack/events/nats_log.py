@@ -11,7 +11,7 @@ from nats.aio.msg import Msg
 
 from crackerjack.errors import UnknownJob
 from crackerjack.events.broker import Broker
-from crackerjack.events.chunk import Chunk, first_events, number_after, position_of
+from crackerjack.events.chunk import Chunk, first_events, number_after, number_of, position_of
 from crackerjack.events.chunk_reader import ChunkReader
 from crackerjack.events.chunk_writer import ChunkWriter
 from crackerjack.events.event import Draft, WorkflowEvent
@@ -111,6 +111,10 @@ class NatsEventLog:
         if found is None:
             chunks = self._reader.read_on("*", number_after(after), limit)
             found = first_events(chunks, after, limit)
+            if (
+                found
+            ):  # who was told of it must be able to read it again: its announcement may come later
+                self._tail.reach(number_of(found[-1][0]))
         return found
 
     @property

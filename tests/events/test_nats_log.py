@@ -229,6 +229,17 @@ def test_an_announcement_that_was_lost_is_missed_within_seconds(way: Way) -> Non
     assert way.log.read_all(0, 10) == way.safe.read_all(0, 10)
 
 
+def test_what_was_read_from_the_broker_is_not_hidden_by_a_memory_that_was_not_told_of_it(
+    way: Way,
+) -> None:
+    job = new_job(way.safe)
+    way.safe.append([said(job, 1)], owner=OWNER)
+    way.log.follow(Hub())  # with what is behind this in memory
+    lose(way, said(job, 2))
+    (first, _), (_, second) = way.log.read_all(0, 10)
+    assert [event for _, event in way.log.read_all(first, 10)] == [second]
+
+
 def lose(way: Way, draft: Draft) -> None:
     """Write what nobody is told of."""
     way.wire.drop, way.wire.dropped = b".live.", 0

@@ -58,7 +58,11 @@ def replicas(fleet: FleetOfTests) -> Iterator[tuple[Served, Served]]:
 def take_cursors(client: ClientConnection, count: int) -> list[tuple[str, bytes]]:
     """The next events of all jobs: cursor, and the event as it stands in its job's stream."""
     found: list[tuple[str, bytes]] = []
+    deadline = (
+        time.monotonic() + 2 * SECONDS
+    )  # also where positions come all the time, and no events
     while len(found) < count:
+        assert time.monotonic() < deadline, f"{len(found)} of {count}"
         message = decoded(client.recv(SECONDS))
         for event in message if isinstance(message, list) else [message]:
             cursor = event.pop("cursor")
