@@ -37,6 +37,17 @@ def msgpack_decoder(kind: type[T]) -> msgspec.msgpack.Decoder[T]:
     return decoder
 
 
+def decoded(data: bytes, kind: type[T]) -> T | None:
+    """What somebody wrote whom nobody vouches for, from JSON; None where it is not of this type."""
+    try:
+        return json_decoder(kind).decode(data)
+    except (
+        ValueError,
+        RecursionError,
+    ):  # msgspec's own errors, and those of UTF-8, are ValueErrors
+        return None
+
+
 def convert(value: Any, kind: type[T]) -> T:
     """What plain dicts and lists say, as this type; raises :exc:`msgspec.ValidationError`."""
     json_decoder(kind)

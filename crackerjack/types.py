@@ -56,11 +56,16 @@ class ExitCode(enum.IntEnum):
     INTERRUPTED = 130
 
 
+def is_job_id(text: str) -> bool:
+    """Whether :func:`parse_job_id` takes it."""
+    return _JOB_ID.fullmatch(text) is not None
+
+
 def parse_job_id(text: str) -> JobId:
     """Return `text` as a job id: a UUID, or 1-64 characters of ``[A-Za-z0-9_-]``.
 
     A UUID fits that alphabet, so one rule covers both. Raises :exc:`InvalidJobId`.
     """
-    if not _JOB_ID.fullmatch(text):
+    if not is_job_id(text):
         raise InvalidJobId(text)
     return JobId(text)

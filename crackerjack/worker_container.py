@@ -20,6 +20,7 @@ from crackerjack.fleet.assignment import Parts, Tell
 from crackerjack.fleet.changes import collect_changes
 from crackerjack.fleet.objects import object_name
 from crackerjack.fleet.overlay import attach
+from crackerjack.fleet.own_directory import own_directory
 from crackerjack.fleet.project_environment import ProjectEnvironments
 from crackerjack.fleet.queued_job import QueuedJob
 from crackerjack.fleet.shared_work import SharedWork, seconds_of_test_files
@@ -31,6 +32,8 @@ from crackerjack.jobs.process_identity import this_process
 from crackerjack.types import JobId
 from crackerjack.workflow.work import Work
 
+_MOST_HELPERS: Final = 64
+"""Parts of a job that are elsewhere at the same time: each costs a thread here."""
 _CHANGES_WITHIN: Final = 60.0
 """Seconds in which a broker must come back to take what a job changed."""
 
@@ -40,11 +43,12 @@ _ALIKE: Final = ("os", "arch", "python", "uv", "crackerjack")
 parts of one run."""
 
 
-def build_worker(fleet: Fleet, *, slots: int, labels: Mapping[str, str]) -> Worker:
-    """A worker that keeps what it needs below the state directory."""
+@contextmanager
+def build_worker(fleet: Fleet, *, slots: int, labels: Mapping[str, str]) -> Iterator[Worker]:
+    """A worker that keeps what it needs below the state directory. Raises :exc:`UsageError`."""
     container = fleet.container
-    directory = os.path.join(container.state_dir, "fleet")
-    environments = ProjectEnvironments(os.path.join(directory, "environments"))
+    state = os.path.join(container.state_dir, "fleet")
+    environments = ProjectEnvironments(os.path.join(state, "environments"))
     labels = {**_own_labels(environments), **labels}
     of_worker = _OfWorker(fleet, environments, labels)
     parts = Parts(
@@ -60,15 +64,16 @@ def build_worker(fleet: Fleet, *, slots: int, labels: Mapping[str, str]) -> Work
         state_dir=container.state_dir,
         environment={},  # a job is to be the same on every worker
     )
-    return Worker(
-        fleet.broker,
-        fleet.queue,
-        fleet.leases,
-        parts,
-        directory=os.path.join(directory, "projects"),
-        slots=slots,
-        labels=labels,
-    )
+    with own_directory(state) as directory:
+        yield Worker(
+            fleet.broker,
+            fleet.queue,
+            fleet.leases,
+            parts,
+            directory=directory,
+            slots=slots,
+            labels=labels,
+        )
 
 
 def _own_labels(environments: ProjectEnvironments) -> dict[str, str]:
@@ -126,6 +131,7 @@ class _OfWorker:
             for other in self._fleet.leases.workers()
             if other.worker != self.owner and not other.draining and queued.suits(other.labels)
         )
+        others = min(others, _MOST_HELPERS)
         if not others:
             return own
         return SharedWork(

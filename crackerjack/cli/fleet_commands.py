@@ -19,6 +19,7 @@ from crackerjack.cli.store_option import needed_broker, open_fleet_at
 from crackerjack.events.broker_address import VARIABLE
 from crackerjack.fleet.queue_state import queue_state, render_queue
 from crackerjack.fleet.queued_job import parse_labels
+from crackerjack.reports.safe_text import one_line
 from crackerjack.types import ExitCode
 from crackerjack.worker_container import build_worker
 
@@ -30,8 +31,10 @@ def worker(arguments: argparse.Namespace) -> int:
     for name in [name for name in os.environ if name.startswith(VARIABLE)]:
         del os.environ[name]  # what runs in the projects shall not have it
     logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    with open_fleet_at(address, "worker") as fleet:
-        one = build_worker(fleet, slots=int(arguments.slots), labels=labels)
+    with (
+        open_fleet_at(address, "worker") as fleet,
+        build_worker(fleet, slots=int(arguments.slots), labels=labels) as one,
+    ):
         print(f"Working for {address.shown} (Ctrl-C gives back what runs)", file=sys.stderr)
         with _draining(one.drain):
             one.run()
@@ -62,6 +65,9 @@ def queue(arguments: argparse.Namespace) -> int:
     """Show what waits for workers, what runs, and the workers."""
     with open_fleet_at(needed_broker(arguments), "queue") as fleet:
         state = queue_state(fleet.queue, fleet.leases)
+        unreadable = sorted(fleet.queue.unreadable)
+    if unreadable:
+        print(f"Not readable by this version: {one_line(', '.join(unreadable))}", file=sys.stderr)
     if arguments.json:
         print_json(msgspec.to_builtins(state))
     else:

@@ -10,15 +10,15 @@ import functools
 import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
-from crackerjack.decoding import json_decoder
+from crackerjack.decoding import decoded, json_decoder
 from crackerjack.events.event import WorkflowEvent
 from crackerjack.events.jetstream import Message
-from crackerjack.events.payload import QUEUED_TYPES
-from crackerjack.types import JobId
+from crackerjack.events.payload import QUEUED_TYPES, TERMINAL_TYPES
+from crackerjack.types import JobId, is_job_id
 
 _BITS: Final = 10
 MOST_EVENTS: Final = 1 << _BITS
@@ -32,9 +32,9 @@ class ChunkHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     job_id: JobId
     owner: str
-    head: int
+    head: Annotated[int, msgspec.Meta(ge=0, le=1 << 53)]
     """The `seq` of its last event, or of the one before it if it has none."""
-    count: int = 0
+    count: Annotated[int, msgspec.Meta(ge=0, le=MOST_EVENTS)] = 0
     terminal: str | None = None
     queued: bool = False
     digest: str = ""
@@ -42,11 +42,11 @@ class ChunkHead(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class Chunk:
-    """A chunk as the stream holds it."""
+    """A chunk as the stream holds it; see :func:`chunk_of`."""
 
-    def __init__(self, message: Message) -> None:
-        line, _, self._events = message.data.partition(b"\n")
-        self.about: Final = json_decoder(ChunkHead).decode(line)
+    def __init__(self, message: Message, about: ChunkHead, events: bytes) -> None:
+        self.about: Final = about
+        self._events = events
         self.number: Final = message.number
         self.stored: Final = message.stored
         self.size: Final = len(message.data)
@@ -58,16 +58,40 @@ class Chunk:
 
     @functools.cached_property
     def events(self) -> list[WorkflowEvent]:
-        """Its events, in order."""
-        return json_decoder(list[WorkflowEvent]).decode(self._events) if self.about.count else []
+        """Its events, in order; none where they are not those that it says that it has."""
+        if not self.about.count:
+            return []
+        events = decoded(self._events, list[WorkflowEvent])
+        about, first = self.about, self.first
+        if (
+            events is None
+            or len(events) != about.count
+            or any(event.job_id != about.job_id for event in events)
+            or any(event.seq != seq for seq, event in enumerate(events, first))
+            or not _is_utf8(self._events)
+        ):
+            return []
+        return events
 
     def positioned(self) -> Iterator[tuple[int, WorkflowEvent]]:
         """Its events with their positions in the store."""
-        return zip(
-            range(position_of(self.number) - self.about.count + 1, position_of(self.number) + 1),
-            self.events,
-            strict=True,
-        )
+        first = position_of(self.number) - self.about.count + 1
+        return enumerate(self.events, first)
+
+
+def chunk_of(message: Message) -> Chunk | None:
+    """The chunk in a message; None for one that is none, or not one of the job of its subject."""
+    line, _, events = message.data.partition(b"\n")
+    about = decoded(line, ChunkHead)
+    if (
+        about is None
+        or about.job_id != message.subject.rpartition(".")[2]
+        or not is_job_id(about.job_id)
+        or about.count > about.head
+        or about.terminal not in {None, *TERMINAL_TYPES}
+    ):
+        return None
+    return Chunk(message, about, events)
 
 
 def position_of(number: int) -> int:
@@ -123,6 +147,14 @@ def encode_handover(before: ChunkHead | None, job_id: JobId, owner: str) -> byte
 def decode_head(data: bytes) -> ChunkHead:
     """What an encoded chunk says of itself."""
     return json_decoder(ChunkHead).decode(data.partition(b"\n")[0])
+
+
+def _is_utf8(data: bytes) -> bool:
+    try:
+        data.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
 
 
 def in_chunks(events: Sequence[WorkflowEvent]) -> list[list[WorkflowEvent]]:

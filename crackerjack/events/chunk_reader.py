@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from crackerjack.events.chunk import Chunk
-from crackerjack.events.jetstream import PAGE_BYTES, Stream
+from crackerjack.events.chunk import Chunk, chunk_of
+from crackerjack.events.jetstream import PAGE_BYTES, Message, Stream
 from crackerjack.types import JobId
 
 _MOST_PLACES: Final = 4096
@@ -19,7 +20,10 @@ _NEAR: Final = 256
 
 
 class ChunkReader:
-    """The chunks of a stream with a subject per job, ``SUBJECTS.JOB``. Raises :exc:`StoreUnavailable`."""
+    """The chunks of a stream with a subject per job, ``SUBJECTS.JOB``.
+
+    Messages that are no chunks are passed over. Raises :exc:`StoreUnavailable`.
+    """
 
     def __init__(self, stream: Stream, subjects: str) -> None:
         self._stream = stream
@@ -31,8 +35,15 @@ class ChunkReader:
     def last_chunks(self, job_ids: Sequence[JobId]) -> dict[JobId, Chunk]:
         """The last chunk of each job that has one."""
         found = self._stream.last_of_each([f"{self._subjects}.{job_id}" for job_id in job_ids])
-        chunks = map(Chunk, found.values())
-        return {chunk.about.job_id: chunk for chunk in chunks}
+        chunks = map(self._last_of, found.values())
+        return {chunk.about.job_id: chunk for chunk in chunks if chunk is not None}
+
+    def end_of(self, job_id: JobId) -> tuple[Chunk | None, int]:
+        """The last chunk of a job, and the number of its last message; None and 0 without one."""
+        found = self._stream.last_of_each([f"{self._subjects}.{job_id}"])
+        for message in found.values():
+            return self._last_of(message), message.number
+        return None, 0
 
     def read_on(self, job_id: str, start: int, events: int | None = None) -> Iterator[Chunk]:
         """The chunks of a job (``*``: of all) from this number on, of which so many events are wanted."""
@@ -40,7 +51,9 @@ class ChunkReader:
         for message in self._stream.read_on(f"{self._subjects}.{job_id}", start, most_bytes):
             chunk = self._last  # who reads on from the middle of one need not decode it again
             if chunk is None or (chunk.number, chunk.stored) != (message.number, message.stored):
-                chunk = self._last = Chunk(message)
+                if (chunk := chunk_of(message)) is None:
+                    continue
+                self._last = chunk
             yield chunk
 
     def after(self, job_id: JobId, seq: int, events: int | None = None) -> Iterator[Chunk]:
@@ -61,6 +74,14 @@ class ChunkReader:
             while len(self._places) > _MOST_PLACES:
                 del self._places[next(iter(self._places))]
 
+    def _last_of(self, message: Message) -> Chunk | None:
+        """The last chunk of a job whose last message is this one."""
+        chunk = chunk_of(message)
+        if chunk is None:  # which nobody writes who means well
+            readable = deque(self.read_on(message.subject.rpartition(".")[2], 1), maxlen=1)
+            return readable[0] if readable else None
+        return chunk
+
     def _place(self, job_id: JobId, seq: int, last: Chunk) -> int:
         """The number of a chunk at or before the one with this event, by bisection of the stream."""
         if last.first <= seq:
@@ -69,7 +90,8 @@ class ChunkReader:
         while high - low > _NEAR:
             middle = (low + high) // 2
             found = self._stream.read(f"{self._subjects}.{job_id}", middle, 1)
-            if not found or Chunk(found[0]).first > seq:
+            chunk = chunk_of(found[0]) if found else None
+            if chunk is None or chunk.first > seq:
                 high = middle
             else:
                 low = found[0].number

@@ -160,14 +160,14 @@ class ChunkWriter:
 
     def _look_up(self, job_id: JobId, owner: str) -> _Last:
         """The last message of a job that goes on and is `owner`'s."""
-        chunk = self._reader.last_chunks([job_id]).get(job_id)
+        chunk, number = self._reader.end_of(job_id)
         about = chunk.about if chunk else None
         owned_by = about.owner if about else self._records.header(job_id).owner
         if about is not None and about.terminal:
             raise JobEnded(job_id, about.terminal)
         if owned_by != owner:
             raise taken_over(job_id, owned_by)
-        return _Last(about, chunk.number if chunk else 0)
+        return _Last(about, number)
 
     def _is_owner(self, job_id: JobId, owner: str) -> bool:
         with suppress(JobEnded, UnknownJob):

@@ -222,14 +222,15 @@ def _headers(write: Write) -> dict[str, str]:
 def stored_message(answer: Msg) -> Message | None:
     """The stored message in an answer, or in what a stream published again; None where there is none."""
     headers = answer.headers or {}
-    if "Nats-Sequence" not in headers:
+    try:
+        return Message(
+            int(headers["Nats-Sequence"]),
+            headers["Nats-Subject"],
+            answer.data,
+            datetime.fromisoformat(headers["Nats-Time-Stamp"]).timestamp(),
+        )
+    except (KeyError, ValueError, OverflowError):
         return None
-    return Message(
-        int(headers["Nats-Sequence"]),
-        headers["Nats-Subject"],
-        answer.data,
-        datetime.fromisoformat(headers["Nats-Time-Stamp"]).timestamp(),
-    )
 
 
 def _json(value: object) -> bytes:

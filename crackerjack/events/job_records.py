@@ -11,13 +11,13 @@ from typing import Final
 
 import msgspec
 
-from crackerjack.decoding import json_decoder
+from crackerjack.decoding import decoded
 from crackerjack.errors import JobExists, UnknownJob
 from crackerjack.events.broker import Broker
 from crackerjack.events.chunk import Chunk
 from crackerjack.events.jetstream import Message, Stream, Write, WrongSequence
 from crackerjack.events.log import JobEntry, JobHeader
-from crackerjack.types import JobId
+from crackerjack.types import JobId, is_job_id
 
 _PAGE: Final = 64
 """Jobs that are looked up at once."""
@@ -40,13 +40,16 @@ LastChunks = Callable[[Sequence[JobId]], Mapping[JobId, Chunk]]
 
 
 class JobRecords:
-    """The records of all jobs of a space. Raises :exc:`StoreUnavailable`."""
+    """The records of all jobs of a space; one that cannot be read counts as none.
+
+    Raises :exc:`StoreUnavailable`.
+    """
 
     def __init__(self, broker: Broker, space: str) -> None:
         self._space: Final = f"{space}.job"
         self._stream = Stream(broker, f"{space}_jobs")
-        self._ended: dict[int, JobEntry] = {}
-        """What does not change any more, by the number of the job's first record."""
+        self._ended: dict[tuple[int, float], JobEntry] = {}
+        """What does not change any more, by the number and the time of the job's first record."""
 
     def open_stream(self) -> None:
         """Make the stream unless it is there."""
@@ -74,9 +77,10 @@ class JobRecords:
     def header(self, job_id: JobId) -> JobHeader:
         """How the job began, with its first owner. Raises :exc:`UnknownJob`."""
         found = self._stream.last(self._subject(job_id, "header"))
-        if found is None:
+        opening = _opening(found) if found else None
+        if opening is None:
             raise UnknownJob(job_id)
-        return _opening(found).header
+        return opening.header
 
     def renew(self, job_id: JobId, owner: str, expires: float) -> None:
         """Put down that the owner lives until then."""
@@ -98,7 +102,7 @@ class JobRecords:
     def result(self, job_id: JobId) -> str:
         """The name of that object; empty where there is none."""
         found = self._stream.last(self._subject(job_id, "result"))
-        return json_decoder(str).decode(found.data) if found else ""
+        return decoded(found.data, str) or "" if found else ""
 
     def delete(self, job_id: JobId) -> None:
         """Forget a job."""
@@ -114,14 +118,15 @@ class JobRecords:
         records = self._stream.last_of_each(wanted)
         found: list[JobEntry] = []
         for job_id in job_ids:
-            opening = records.get(self._subject(job_id, "header"))
-            if opening is not None:
+            opened = records.get(self._subject(job_id, "header"))
+            opening = _opening(opened) if opened else None
+            if opened is not None and opening is not None:
                 lease = records.get(self._subject(job_id, "lease"))
                 cancelled = self._subject(job_id, "cancel") in records
                 last = lasts.get(job_id)
-                if last is not None and last.stored < opening.stored:
+                if last is not None and last.stored < opened.stored:
                     last = None  # of a job that had the id before, and was forgotten
-                found.append(_entry(opening, lease, last, cancelled=cancelled))
+                found.append(_entry(opened, opening, lease, last, cancelled=cancelled))
         return found
 
     def newest_first(self, project: str | None, last_chunks: LastChunks) -> Iterator[JobEntry]:
@@ -130,7 +135,7 @@ class JobRecords:
             (message, opening)
             for message in self._stream.read_on(self._subject("*", "header"), 1)
             for opening in [_opening(message)]
-            if project in {None, opening.header.project}
+            if opening is not None and project in {None, opening.header.project}
         ]
         openings.reverse()
         for start in range(0, len(openings), _PAGE):
@@ -142,17 +147,18 @@ class JobRecords:
         unknown = [
             opening.header.job_id
             for message, opening in openings
-            if message.number not in self._ended
+            if (message.number, message.stored) not in self._ended
         ]
         entries = self.entries(unknown, last_chunks(unknown)) if unknown else []
         fresh = {entry.header.job_id: entry for entry in entries}
         found: list[JobEntry] = []
         for message, opening in openings:
-            entry = self._ended.get(message.number) or fresh.get(opening.header.job_id)
+            key = message.number, message.stored
+            entry = self._ended.get(key) or fresh.get(opening.header.job_id)
             if entry is not None:
                 found.append(entry)
                 if entry.terminal is not None:
-                    self._ended[message.number] = entry
+                    self._ended[key] = entry
         return found
 
     def _subject(self, job_id: str, what: str) -> str:
@@ -163,19 +169,27 @@ class JobRecords:
         self._stream.write([Write(self._subject(job_id, what), data, expected)])
 
 
-def _opening(message: Message) -> _Opening:
-    return json_decoder(_Opening).decode(message.data)
+def _opening(message: Message) -> _Opening | None:
+    """How a job began; None where the record says something else, or of another job."""
+    opening = decoded(message.data, _Opening)
+    if opening is None or not is_job_id(opening.header.job_id):
+        return None
+    return opening if opening.header.job_id == message.subject.split(".")[-2] else None
 
 
 def _entry(
-    opened: Message, lease: Message | None, last: Chunk | None, *, cancelled: bool
+    opened: Message,
+    opening: _Opening,
+    lease: Message | None,
+    last: Chunk | None,
+    *,
+    cancelled: bool,
 ) -> JobEntry:
-    opening = _opening(opened)
     owner = last.about.owner if last else opening.header.owner
     expires = opening.lease_expires if owner == opening.header.owner else 0.0
-    if lease is not None:
-        record = json_decoder(_LeaseRecord).decode(lease.data)
-        expires = record.expires if record.owner == owner else expires
+    record = decoded(lease.data, _LeaseRecord) if lease is not None else None
+    if record is not None and record.owner == owner:
+        expires = record.expires
     return JobEntry(
         header=msgspec.structs.replace(opening.header, owner=owner),
         head=last.about.head if last else 0,

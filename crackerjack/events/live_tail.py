@@ -40,19 +40,25 @@ class LiveTail:
         """When that was."""
 
     @property
+    def number(self) -> int:
+        """The number of the last chunk; -1 before :meth:`expect`."""
+        return self._number
+
+    @property
     def is_fresh(self) -> bool:
         """Whether the broker was asked for its last number a moment ago."""
         return time.monotonic() - self._asked <= _FRESH
 
-    def expect(self, number: int) -> None:
+    def expect(self, number: int, reached: int = -1) -> None:
         """Take in what the broker says to be its last number; the first time the tail begins there.
 
+        `reached` is where the tail was when the stream was asked: what is not there was never stored.
         What was stored a moment ago may still be on its way: it is missed if it has not come by the
         next call.
         """
         with self._lock:
             self._asked = time.monotonic()
-            if self._number < 0:
+            if self._number < 0 or reached > number:
                 self._restart(number)
             elif self._expected > self._number:
                 self._restart(self._expected)

@@ -11,7 +11,14 @@ from nats.aio.msg import Msg
 
 from crackerjack.errors import UnknownJob
 from crackerjack.events.broker import Broker
-from crackerjack.events.chunk import Chunk, first_events, number_after, number_of, position_of
+from crackerjack.events.chunk import (
+    Chunk,
+    chunk_of,
+    first_events,
+    number_after,
+    number_of,
+    position_of,
+)
 from crackerjack.events.chunk_reader import ChunkReader
 from crackerjack.events.chunk_writer import ChunkWriter
 from crackerjack.events.event import Draft, WorkflowEvent
@@ -69,9 +76,9 @@ class NatsEventLog:
 
         def received(message: Msg) -> None:
             stored = stored_message(message)
-            if stored is None:
+            chunk = chunk_of(stored) if stored else None
+            if chunk is None:
                 return
-            chunk = Chunk(stored)
             if job_id is None:
                 self._tail.add(chunk)
             if chunk.about.head:
@@ -80,7 +87,7 @@ class NatsEventLog:
 
         self._following.append(self._broker.subscribe(f"{self._live}.{job_id or '*'}", received))
         if job_id is None:
-            self._tail.expect(self._events.last_number())
+            self._ask_where_it_ends()
 
     def create_job(self, header: JobHeader, lease_expires: float) -> None:
         self.records.create(header, lease_expires)
@@ -98,7 +105,11 @@ class NatsEventLog:
             chunks = self._chunks_after(job_id, after, limit)
         events: list[WorkflowEvent] = []
         for chunk in chunks:
-            events += chunk.events[max(0, after + 1 - chunk.first) :]
+            reached = after + len(events)
+            new = chunk.events[max(0, reached + 1 - chunk.first) :]
+            if chunk.about.head > reached and (not new or new[0].seq != reached + 1):
+                break  # a log ends where it has a hole
+            events += new
             if len(events) >= limit:
                 self._reader.remember(job_id, events[limit - 1].seq, chunk)
                 return events[:limit]
@@ -217,7 +228,11 @@ class NatsEventLog:
     def _check_tail(self) -> None:
         """Look now and then whether something was stored that nobody told us of."""
         if self._following and not self._tail.is_fresh:
-            self._tail.expect(self._events.last_number())
+            self._ask_where_it_ends()
+
+    def _ask_where_it_ends(self) -> None:
+        reached = self._tail.number
+        self._tail.expect(self._events.last_number(), reached)
 
     def _last_chunks(self, job_ids: Sequence[JobId]) -> dict[JobId, Chunk]:
         chunks = self._reader.last_chunks(job_ids)

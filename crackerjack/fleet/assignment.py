@@ -86,6 +86,8 @@ class Assignment:
         self._attempt = 1
         self._counts = True
         """Whether an attempt that came to nothing is one of those that a job has."""
+        self.unfit = False
+        """Whether it came to nothing because of this machine's disk."""
         self._trouble = "its worker could not keep what came of it"
 
     @property
@@ -116,6 +118,10 @@ class Assignment:
         self._cancel.cancel(reason)
         if self._job is not None:
             self._job.stop(reason)
+
+    def abandon(self) -> None:
+        """Give it back as one that this worker was lost with: it counts as an attempt."""
+        self._claim.give_back()
 
     def _run(self) -> None:
         entry = self._parts.log.job(self.queued.job_id)
@@ -202,10 +208,11 @@ class Assignment:
                 )
             except StoreError:
                 raise
-            except CrackerjackError as error:
-                self._could_not_begin(error)
-                return
-            except OSError as error:  # say, no room on the disk: elsewhere there may be
+            except (CrackerjackError, OSError) as error:
+                if not is_of_machine(error):
+                    self._could_not_begin(error)
+                    return
+                self.unfit = True
                 self._trouble = f"worker {worker} could not make the project ready: {error}"
                 return
             if self._giving_back.is_set():
@@ -230,7 +237,7 @@ class Assignment:
         waits = JobQueued(reason=f"worker {named(self._parts.owner)} {what}")
         self._publish(EventType.JOB_QUEUED, waits)
 
-    def _could_not_begin(self, error: CrackerjackError) -> None:
+    def _could_not_begin(self, error: Exception) -> None:
         if self._giving_back.is_set():
             return
         if self._cancel.is_set:
@@ -251,7 +258,7 @@ class Assignment:
     def _project(self) -> Config:
         with suppress(FileNotFoundError):
             os.unlink(bundle_mark(self._directory))
-        shutil.rmtree(self._directory, ignore_errors=True)
+        fresh_directory(self._directory)
         unpack(self.queued.bundle, self._parts.objects, self._directory)
         root = os.path.realpath(self._directory)
         return load_config(
@@ -264,8 +271,12 @@ class Assignment:
         while page := log.read(self.queued.job_id, after, 1000):
             after = page[-1].seq
             for event in page:
-                if event.event_type == EventType.JOB_REQUEUED and not event.data.get("part"):
-                    attempt = int(event.data.get("attempt", attempt))
+                if event.event_type != EventType.JOB_REQUEUED:
+                    continue
+                with suppress(ValueError):  # who writes to the log need not mean well
+                    requeued = event.payload
+                    if isinstance(requeued, JobRequeued) and not requeued.part:
+                        attempt = requeued.attempt
         return attempt
 
     def _take(self, entry: JobEntry) -> bool:
@@ -298,6 +309,19 @@ def named(owner: str) -> str:
 def bundle_mark(directory: str) -> str:
     """The file that names the bundle that is in a directory as it was sent; of a part's project."""
     return f"{directory}.bundle"
+
+
+def is_of_machine(error: Exception) -> bool:
+    """Whether the machine refused something, say for want of room on its disk: another one may not."""
+    return isinstance(error, OSError) or isinstance(error.__cause__, OSError)
+
+
+def fresh_directory(directory: str) -> None:
+    """Make place for a project; the directory above it shows by its time when it was used."""
+    shutil.rmtree(directory, ignore_errors=True)
+    above = os.path.dirname(directory)
+    os.makedirs(above, exist_ok=True)
+    os.utime(above)
 
 
 @contextmanager

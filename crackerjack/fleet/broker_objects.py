@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Collection
 from typing import Final
 
-from crackerjack.errors import ObjectMissing
+from crackerjack.errors import ObjectDamaged, ObjectMissing
 from crackerjack.events.broker import Broker
 from crackerjack.events.jetstream import Stream, Write
 from crackerjack.fleet.changes import LARGEST_PATCH
-from crackerjack.fleet.objects import content_of, stored_form
+from crackerjack.fleet.objects import content_of, is_object_name, stored_form
 
 _KEPT: Final = 14 * 24 * 3600.0
 """Seconds until the broker forgets an object."""
 _PART: Final = 512 * 1024
 """Bytes of a message, which stays below the megabyte that servers take."""
 _PARTS: Final = "parts"
+_NUMBER: Final = re.compile(rb"\d{1,9}")
+_MOST: Final = LARGEST_PATCH // _PART + 2
+"""Parts of an object: a little over, since what cannot be compressed grows by some bytes."""
 
 
 class BrokerObjects:
@@ -54,15 +58,23 @@ class BrokerObjects:
         self._stream.write([Write(self._subject(name, _PARTS), b"%d" % len(parts))])
 
     def get(self, name: str) -> bytes:
-        parts = {
-            message.subject.rpartition(".")[2]: message.data
-            for message in self._stream.read_on(self._subject(name, "*"), 1)
-        }
-        # More parts than that are of an earlier form of the same content.
-        numbers = range(int(parts.get(_PARTS, b"0")))
-        if not numbers or any(str(number) not in parts for number in numbers):
+        if not is_object_name(name):
             raise ObjectMissing(name)
-        stored = b"".join(parts[str(number)] for number in numbers)
+        said = self._stream.last(self._subject(name, _PARTS))
+        count = int(said.data) if said is not None and _NUMBER.fullmatch(said.data) else 0
+        if count > _MOST:
+            raise ObjectDamaged(name, f"it has {count} parts")
+        # More parts than that are of an earlier form of the same content.
+        wanted = [self._subject(name, number) for number in range(count)]
+        parts = dict.fromkeys(wanted, b"")
+        for message in self._stream.read_on(self._subject(name, "*"), 1) if wanted else ():
+            if message.subject in parts:
+                parts[message.subject] = message.data
+                if all(parts.values()):
+                    break
+        else:
+            raise ObjectMissing(name)
+        stored = b"".join(parts.values())
         return content_of(name, stored, largest=LARGEST_PATCH)
 
     def _subject(self, name: str, part: int | str) -> str:

@@ -10,7 +10,6 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Final, Self
 
-import msgspec
 from nats.aio.msg import Msg
 
 from crackerjack.errors import StoreUnavailable
@@ -90,9 +89,8 @@ class Errand:
 
     def _received(self, message: Msg) -> None:
         # On the connection's thread.
-        try:
-            said = decode_said(message.data)
-        except msgspec.MsgspecError:
+        said = decode_said(message.data)
+        if said is None:
             return
         with self._lock:
             if said.started and not self._closed:

@@ -76,7 +76,7 @@ class FleetJobs(JobManager):
 
     def _lost(self, begun: list[JobEntry]) -> list[JobEntry]:
         # In this order: who is not in the queue now was not put there in the meantime.
-        queued = {waiting.job.job_id for waiting in self._queue.jobs()}
+        queued = self._queue.job_ids()
         oldest = self._queue.now() - _UNQUEUED
         return [
             entry for entry in begun if entry.header.job_id not in queued and entry.updated < oldest
@@ -112,8 +112,8 @@ class FleetJobs(JobManager):
         return found
 
     def _withdraw(self, job_id: JobId) -> None:
-        if self._end(job_id, QUEUE, "cancelled") and (queued := self._queue.find(job_id)):
-            self._queue.remove(queued)
+        if self._end(job_id, QUEUE, "cancelled"):
+            self._queue.withdraw(job_id)
 
     def _end(self, job_id: JobId, owner: str, reason: str) -> bool:
         """Write the terminal event of a job if it is still the owner's."""

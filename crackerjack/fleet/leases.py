@@ -5,13 +5,13 @@ By the broker's clock alone: those of the workers may differ.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from typing import Final
 
 import msgspec
 
-from crackerjack.decoding import json_decoder
+from crackerjack.decoding import decoded
 from crackerjack.errors import StoreUnavailable
 from crackerjack.events.broker import Broker
 from crackerjack.events.jetstream import Stream, Write, WrongSequence
@@ -91,7 +91,8 @@ class Leases:
     def running(self) -> list[RunningJob]:
         """The jobs that workers have at present."""
         found = self._stream.read_on(f"{self._running}.*.*", 1)
-        return [json_decoder(RunningJob).decode(message.data) for message in found if message.data]
+        records = (decoded(message.data, RunningJob) for message in found)
+        return [record for record in records if record is not None]
 
     def take_place(
         self, job: QueuedJob, running: RunningJob, taken: Sequence[RunningJob]
@@ -104,7 +105,7 @@ class Leases:
             of_project = sum(other.project == job.project for other in taken)
             if of_project >= job.most_at_once:
                 return None
-            names = [str(number) for number in range(job.most_at_once)]
+            names: Iterable[str] = map(str, range(job.most_at_once))
         else:
             names = [job.key]
         for name in names:
@@ -115,9 +116,8 @@ class Leases:
     def workers(self) -> list[WorkerRecord]:
         """The workers that are there."""
         found = self._stream.read_on(f"{self._workers}.*", 1)
-        return [
-            json_decoder(WorkerRecord).decode(message.data) for message in found if message.data
-        ]
+        records = (decoded(message.data, WorkerRecord) for message in found)
+        return [record for record in records if record is not None]
 
     def announce(self, record: WorkerRecord) -> None:
         """Say that a worker is there, for some seconds."""

@@ -43,6 +43,11 @@ class ObjectStore(Protocol):
         ...
 
 
+def is_object_name(text: str) -> bool:
+    """Whether an object may have this name."""
+    return _NAME.fullmatch(text) is not None
+
+
 def object_name(content: bytes) -> str:
     """Return the name of an object with this content: SHA-256, 64 hexadecimal digits."""
     return hashlib.sha256(content).hexdigest()

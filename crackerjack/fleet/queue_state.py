@@ -56,7 +56,7 @@ def render_queue(state: QueueState) -> str:
         needs = f", needs {' '.join(entry.needs)}" if entry.needs and not entry.part else ""
         lines.append(
             f"  {entry.job_id}{entry.part and ' ' + entry.part}  {where}  {entry.age:.0f} s  priority {entry.priority}{needs}"
-            f"  {one_line(entry.project)}"
+            f"  {entry.project}"
         )
     for worker in state.workers:
         labels = " ".join(f"{key}={value}" for key, value in sorted(worker.labels.items()))
@@ -64,4 +64,4 @@ def render_queue(state: QueueState) -> str:
         lines.append(
             f"  worker {worker.worker}  {worker.busy} of {worker.slots} busy  {labels}{going}"
         )
-    return "\n".join(lines) + "\n"
+    return "".join(f"{one_line(line)}\n" for line in lines)

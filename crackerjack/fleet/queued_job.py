@@ -5,13 +5,14 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
 import msgspec
 
+from crackerjack.decoding import decoded
 from crackerjack.errors import UsageError
 from crackerjack.hooks.testing import Shard
-from crackerjack.types import JobId
+from crackerjack.types import JobId, is_job_id
 from crackerjack.workflow.options import RunOptions
 
 HIGHEST_PRIORITY: Final = 9
@@ -22,6 +23,7 @@ MAX_ATTEMPTS: Final = 3
 """Workers that a job may lose before it counts as what kills them."""
 QUEUE: Final = "queue"
 """The owner of a job that no worker has."""
+_TASK: Final = re.compile(r"[a-z0-9-]{1,64}")
 _LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}=[A-Za-z0-9_.-]{0,63}")
 
 
@@ -30,7 +32,7 @@ class Task(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     """The hook; ``tests`` where there is a `shard`."""
-    limit: float
+    limit: Annotated[float, msgspec.Meta(gt=0, le=1e9)]
     """Seconds."""
     limited_by: str
     answers: str
@@ -49,12 +51,12 @@ class QueuedJob(msgspec.Struct, frozen=True, kw_only=True):
     options: RunOptions = RunOptions()
     overrides: dict[str, Any] = {}
     """Settings of the command line, which go over those of the project."""
-    priority: int = DEFAULT_PRIORITY
+    priority: Annotated[int, msgspec.Meta(ge=0, le=TASK_PRIORITY)] = DEFAULT_PRIORITY
     needs: tuple[str, ...] = ()
     """Labels that the worker must have, as ``KEY=VALUE``."""
-    most_at_once: int = 0
+    most_at_once: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
     """Jobs of the project that may run at the same time; 0 for any number."""
-    max_attempts: int = MAX_ATTEMPTS
+    max_attempts: Annotated[int, msgspec.Meta(ge=1, le=100)] = MAX_ATTEMPTS
     task: Task | None = None
     """The part that this is about; None for the whole job."""
     asked_by: str = ""
@@ -77,6 +79,24 @@ class QueuedJob(msgspec.Struct, frozen=True, kw_only=True):
         """Whether a worker with these labels may take it."""
         pairs = (need.partition("=") for need in self.needs)
         return all(labels.get(key) == value for key, _, value in pairs)
+
+
+def queued_job(subject: str, data: bytes) -> QueuedJob | None:
+    """The entry of the queue at ``SPACE.queue.PRIORITY.KEY``; None where it is none that belongs there.
+
+    Whoever may submit may write anything, and a worker asks the broker for what an entry says: so it
+    names a job as jobs are named, and a part has its answers sent where those of its job go.
+    """
+    job = decoded(data, QueuedJob)
+    space, _, priority, key = subject.split(".")
+    if job is None or not is_job_id(job.job_id) or (str(job.priority), job.key) != (priority, key):
+        return None
+    if job.task is None:
+        return job if job.priority <= HIGHEST_PRIORITY else None
+    task = job.task
+    answers = re.escape(f"{space}.part.{key.replace('~', '.')}.") + "[0-9a-f]{8}"
+    named = _TASK.fullmatch(task.name) and re.fullmatch(answers, task.answers)
+    return job if named and job.priority == TASK_PRIORITY else None
 
 
 def check_label(text: str) -> str:

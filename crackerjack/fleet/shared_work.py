@@ -100,7 +100,7 @@ class SharedWork:
         result = self._elsewhere(task, _Listener(on_output, on_again))
         if result is None:
             return self._hook_here(order, on_output, on_again)
-        if result.hook is not None:
+        if result.hook is not None and result.hook.hook == name:
             return result.hook
         return HookResult(
             hook=name, status=HookStatus.TOOL_ERROR, duration=0.0, reason=result.error

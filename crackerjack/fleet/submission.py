@@ -41,6 +41,14 @@ def waiting_for(job: QueuedJob) -> str:
     return f"{who}; at most {runs} on at a time" if most else who
 
 
+def _exit_code(event: WorkflowEvent) -> ExitCode:
+    """What the terminal event says; where it makes no sense, that the run has no result."""
+    with suppress(ValueError):
+        if isinstance(ended := event.payload, WorkflowEnded):
+            return ExitCode(ended.exit_code)
+    return ExitCode.USAGE
+
+
 class RemoteJob:
     """A job that a worker runs, for whoever asked for it here."""
 
@@ -56,8 +64,8 @@ class RemoteJob:
 
     def handle(self, event: WorkflowEvent) -> None:
         """Take in an event of the job."""
-        if event.terminal and isinstance(ended := event.payload, WorkflowEnded):
-            self._exit_code = ExitCode(ended.exit_code)
+        if event.terminal:
+            self._exit_code = _exit_code(event)
 
     def wait(self, timeout: float | None = None) -> ExitCode | None:  # noqa: ARG002 - as of a job here
         """The exit code, once the terminal event was handled."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -13,7 +12,13 @@ from typing import Final, ParamSpec
 from crackerjack.config import Config, load_config
 from crackerjack.errors import CrackerjackError, StoreError, StoreUnavailable
 from crackerjack.events.broker import Broker
-from crackerjack.fleet.assignment import Parts, bundle_mark, kept
+from crackerjack.fleet.assignment import (
+    Parts,
+    bundle_mark,
+    fresh_directory,
+    is_of_machine,
+    kept,
+)
 from crackerjack.fleet.bundle import unpack
 from crackerjack.fleet.queued_job import QueuedJob, Task
 from crackerjack.fleet.task_talk import STOP, Result, Said, Talk
@@ -45,6 +50,8 @@ class TaskRun:
         self._cancel = Cancellation()
         self._giving_back = threading.Event()
         self._wanted = True
+        self.unfit = False
+        """Whether it came to nothing because of this machine's disk."""
         said = Said(worker=parts.owner, attempt=os.urandom(6).hex())
         self._talk = Talk(broker, parts.objects, task.answers, said)
 
@@ -58,9 +65,15 @@ class TaskRun:
         with kept(self._claim, lambda: self._wanted):
             try:
                 self._run()
-            except StoreError as error:
+            except (StoreError, OSError) as error:
+                # Whoever wants it does it itself when it hears nothing.
+                self.unfit = is_of_machine(error)
                 _LOGGER.warning("%s: %s", self.queued.key, error)
                 self._claim.give_back()
+
+    def abandon(self) -> None:
+        """Let another worker do it, which whoever wants it counts."""
+        self._claim.give_back()
 
     def give_back(self, reason: str) -> None:
         """Stop, and let another worker do it from the beginning."""
@@ -132,6 +145,8 @@ class TaskRun:
         except StoreError:
             raise
         except CrackerjackError as error:
+            if is_of_machine(error):
+                raise OSError(str(error)) from error
             return Result(error=str(error))
 
     def _looked(self, project: Project, config: Config) -> Result:
@@ -181,7 +196,7 @@ class TaskRun:
         if _read(mark) != self.queued.bundle:
             with suppress(FileNotFoundError):
                 os.unlink(mark)
-            shutil.rmtree(self._directory, ignore_errors=True)
+            fresh_directory(self._directory)
             unpack(self.queued.bundle, self._parts.objects, self._directory)
             with open(mark, "w", encoding="utf-8") as file:
                 file.write(self.queued.bundle)

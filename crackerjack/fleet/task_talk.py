@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from crackerjack.decoding import json_decoder
+from crackerjack.decoding import decoded
 from crackerjack.events.broker import Broker
 from crackerjack.fleet.objects import ObjectStore, object_name
 from crackerjack.hooks.hook import HookResult
@@ -56,15 +56,17 @@ class Result(msgspec.Struct, frozen=True, kw_only=True):
     """Why there is neither; a sentence."""
 
 
-def decode_said(data: bytes) -> Said:
-    """Raises :exc:`msgspec.MsgspecError`."""
-    return json_decoder(Said).decode(data)
+def decode_said(data: bytes) -> Said | None:
+    """What a message says; None where it cannot be read."""
+    return decoded(data, Said)
 
 
 def result_of(said: Said, objects: ObjectStore) -> Result:
-    """What a last message brings. Raises what the store does."""
+    """What a last message brings, or that it cannot be read. Raises what the store does."""
     content = said.whole or objects.get(said.result)
-    return json_decoder(Result).decode(content)
+    return decoded(content, Result) or Result(
+        error=f"what worker {said.worker} says cannot be read"
+    )
 
 
 class Talk:

@@ -7,6 +7,7 @@ runs as many as it may.
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import suppress
@@ -14,17 +15,18 @@ from typing import Any, Final
 
 import msgspec
 
-from crackerjack.decoding import json_decoder
 from crackerjack.errors import StoreUnavailable
 from crackerjack.events.broker import Broker
-from crackerjack.events.jetstream import Stream, Write, WrongSequence
+from crackerjack.events.jetstream import Message, Stream, Write, WrongSequence
 from crackerjack.fleet.leases import Leases, Place, RunningJob
-from crackerjack.fleet.queued_job import TASK_PRIORITY, QueuedJob
+from crackerjack.fleet.queued_job import TASK_PRIORITY, QueuedJob, queued_job
+from crackerjack.reports.safe_text import one_line
 from crackerjack.types import JobId
 
 _SILENCE: Final = 5.0
 """Seconds without a word from its worker after which a job is given to another."""
 
+_LOGGER: Final = logging.getLogger("crackerjack.worker")
 
 Cancelled = Callable[[Collection[JobId]], Collection[JobId]]
 """Which of some jobs are to stop."""
@@ -84,11 +86,16 @@ class Claim:
 
 
 class WorkQueue:
-    """The jobs of a space that have not ended. Raises :exc:`StoreUnavailable`."""
+    """The jobs of a space that have not ended. Raises :exc:`StoreUnavailable`.
+
+    An entry that cannot be read, say of a newer version, waits for a worker that can.
+    """
 
     def __init__(self, broker: Broker, leases: Leases) -> None:
         self._broker = broker
         self._leases = leases
+        self.unreadable: set[str] = set()
+        """The subjects of entries that were met and could not be read."""
         space = broker.address.space
         self.subjects: Final = f"{space}.queue"
         self._stream = Stream(broker, f"{space}_queue")
@@ -115,20 +122,29 @@ class WorkQueue:
 
     def remove(self, job: QueuedJob) -> None:
         """Take a job or a part of one out; a worker that has it is not told."""
-        self._stream.purge(self._subject(job))
-        self._broker.request(f"$JS.API.CONSUMER.DELETE.{self._stream.name}.{_consumer(job)}")
+        self._remove(self._subject(job))
+
+    def withdraw(self, job_id: JobId) -> None:
+        """Take a whole job out, if it is in the queue."""
+        if found := self._stream.last(f"{self.subjects}.*.{job_id}"):
+            self._remove(found.subject)
 
     def find(self, job_id: JobId) -> QueuedJob | None:
         """The job, if it is in the queue."""
         found = self._stream.last(f"{self.subjects}.*.{job_id}")
-        return json_decoder(QueuedJob).decode(found.data) if found else None
+        return self._read(found) if found else None
+
+    def job_ids(self) -> set[JobId]:
+        """The jobs that are in the queue, whole or in part, also where the entry cannot be read."""
+        found = self._stream.read_on(f"{self.subjects}.*.*", 1)
+        return {JobId(_key(message.subject).partition("~")[0]) for message in found}
 
     def jobs(self) -> Iterator[WaitingJob]:
         """What is in the queue, in the order in which it is to be run."""
         for priority in range(TASK_PRIORITY, -1, -1):
             for message in self._stream.read_on(f"{self.subjects}.{priority}.*", 1):
-                job = json_decoder(QueuedJob).decode(message.data)
-                yield WaitingJob(job, message.number, message.stored)
+                if (job := self._read(message)) is not None:
+                    yield WaitingJob(job, message.number, message.stored)
 
     def claim(
         self,
@@ -150,9 +166,14 @@ class WorkQueue:
             place = self._leases.take_place(job, mine, taken)
             if place is None:
                 continue
-            if fetched := self._fetch(job):
+            fetched = None
+            try:
+                fetched = self._fetch(job)
+            finally:
+                if fetched is None:
+                    place.release()
+            if fetched is not None:
                 return Claim(job, place, fetched, self._broker)
-            place.release()
         return None
 
     def _suitable(
@@ -169,12 +190,24 @@ class WorkQueue:
         to_end = cancelled([other.job.job_id for other in others])
         yield from (other for other in others if other.job.job_id in to_end)
 
+    def _read(self, message: Message) -> QueuedJob | None:
+        job = queued_job(message.subject, message.data)
+        if job is None and message.subject not in self.unreadable:
+            self.unreadable.add(message.subject)
+            _LOGGER.info("an entry of the queue cannot be read here: %s", one_line(message.subject))
+        return job
+
+    def _remove(self, subject: str) -> None:
+        self._stream.purge(subject)
+        consumer = _consumer(subject)
+        self._broker.request(f"$JS.API.CONSUMER.DELETE.{self._stream.name}.{consumer}")
+
     def _subject(self, job: QueuedJob) -> str:
         return f"{self.subjects}.{job.priority}.{job.key}"
 
     def _fetch(self, job: QueuedJob) -> _Fetched | None:
         """Ask the broker for this very job; None while another worker has it."""
-        consumer = _consumer(job)
+        consumer = _consumer(self._subject(job))
         config: dict[str, Any] = {
             "name": consumer,
             "durable_name": consumer,
@@ -200,5 +233,10 @@ class WorkQueue:
         return _Fetched(answer.reply, name) if answer.data else None
 
 
-def _consumer(job: QueuedJob) -> str:
-    return f"{job.priority}-{job.key}"
+def _key(subject: str) -> str:
+    return subject.rpartition(".")[2]
+
+
+def _consumer(subject: str) -> str:
+    _, _, priority, key = subject.split(".")
+    return f"{priority}-{key}"

@@ -8,6 +8,7 @@ import shutil
 import threading
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Final
 
 from crackerjack import __version__
@@ -25,6 +26,8 @@ _ANNOUNCE_EVERY: Final = 2.0
 _GRACE: Final = 3.0
 """Seconds after a lost connection came back in which nothing is taken: whoever has a job tells the broker
 so first."""
+_REST: Final = 5.0
+"""Seconds in which nothing is taken by a worker that could not write to its disk: others may have room."""
 _MOST_PROJECTS: Final = 20
 """Projects of which copies are kept that nobody works on."""
 _LOGGER: Final = logging.getLogger("crackerjack.worker")
@@ -58,6 +61,7 @@ class Worker:
         self._back_since = float("-inf")
         self._announced = float("-inf")
         self._said = ""
+        self._unfit_until = float("-inf")
 
     def run(self) -> None:
         """Work until :meth:`drain` was called and all jobs have been given back or have ended."""
@@ -95,7 +99,8 @@ class Worker:
         self._wake.set()
 
     def _take_one(self) -> bool:
-        if self._draining.is_set() or time.monotonic() - self._back_since < _GRACE:
+        now = time.monotonic()
+        if self._draining.is_set() or now - self._back_since < _GRACE or now < self._unfit_until:
             return False
         with self._lock:
             slot = next((slot for slot in range(self._slots) if slot not in self._busy), None)
@@ -117,10 +122,7 @@ class Worker:
 
     def _begin(self, slot: int, claim: Claim) -> None:
         # A path that a project has again the next time keeps what tools cache by it.
-        project = os.path.join(self._directory, claim.job.project_key)
-        os.makedirs(project, exist_ok=True)
-        os.utime(project)
-        directory = os.path.join(project, str(slot))
+        directory = os.path.join(self._directory, claim.job.project_key, str(slot))
         assignment = self._assignment(claim, directory)
         with self._lock:
             self._busy[slot] = assignment
@@ -137,21 +139,27 @@ class Worker:
     def _run(self, slot: int, assignment: Assignment | TaskRun) -> None:
         try:
             assignment.run()
+            if assignment.unfit:
+                self._unfit_until = time.monotonic() + _REST
+        except Exception:  # a door: what others ask for may fail in any way, and others wait
+            _LOGGER.exception("job %s", assignment.queued.key)
+            assignment.abandon()
         finally:
             with self._lock:
                 del self._busy[slot]
-                self._forget_projects()
+            self._forget_projects()
             self._announced = float("-inf")
             self._wake.set()
 
     def _forget_projects(self) -> None:
         """Keep the copies of the projects that were worked on last."""
-        busy = {assignment.queued.project_key for assignment in self._busy.values()}
-        with os.scandir(self._directory) as found:
-            idle = [entry for entry in found if entry.name not in busy]
-        idle.sort(key=lambda entry: entry.stat().st_mtime, reverse=True)
-        for entry in idle[_MOST_PROJECTS:]:
-            shutil.rmtree(entry.path, ignore_errors=True)
+        with self._lock, suppress(OSError):
+            busy = {assignment.queued.project_key for assignment in self._busy.values()}
+            with os.scandir(self._directory) as found:
+                idle = [entry for entry in found if entry.name not in busy]
+            idle.sort(key=lambda entry: entry.stat().st_mtime, reverse=True)
+            for entry in idle[_MOST_PROJECTS:]:
+                shutil.rmtree(entry.path, ignore_errors=True)
 
     def _announce(self) -> None:
         now = time.monotonic()

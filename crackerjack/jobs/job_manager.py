@@ -185,10 +185,11 @@ class JobManager:
         return self._log.jobs(project=project, limit=limit)
 
     def terminal_event(self, entry: JobEntry) -> WorkflowEvent | None:
-        """The event that ended the job; None while it goes on."""
+        """The event that ended the job; None while it goes on, and where it cannot be read."""
         if entry.terminal is None:
             return None
-        return self._log.read(entry.header.job_id, entry.head - 1, 1)[0]
+        found = self._log.read(entry.header.job_id, entry.head - 1, 1)
+        return found[0] if found else None  # a broker's log may have lost it
 
     def end_lost_jobs(self) -> list[JobId]:
         """Write the terminal event of every job whose process is gone, and settle what it changed."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
+
+_Slots = Annotated[int, msgspec.Meta(ge=0, le=1000)]
 
 
 class QueueEntry(msgspec.Struct, frozen=True, kw_only=True):
@@ -25,8 +29,8 @@ class WorkerRecord(msgspec.Struct, frozen=True, kw_only=True):
 
     worker: str
     """The process: ``host:pid:start``."""
-    slots: int
-    busy: int
+    slots: _Slots
+    busy: _Slots
     labels: dict[str, str] = {}
     draining: bool = False
     version: str = ""

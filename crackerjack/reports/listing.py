@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 import msgspec
@@ -39,7 +40,9 @@ class JobLine(msgspec.Struct, frozen=True, kw_only=True):
 
 def job_line(entry: JobEntry, terminal: WorkflowEvent | None) -> JobLine:
     """The row of a job, from what the log knows of it and its terminal event."""
-    payload = None if terminal is None else terminal.payload
+    payload = None
+    with suppress(ValueError):  # of a later version, or not written by us
+        payload = None if terminal is None else terminal.payload
     return JobLine(
         job_id=entry.header.job_id,
         project=entry.header.project,

@@ -17,7 +17,7 @@ from crackerjack.errors import JobEnded, StoreUnavailable, UnknownJob
 from crackerjack.events.broker import Broker
 from crackerjack.events.broker_address import BrokerAddress
 from crackerjack.events.bus import WorkflowEventBus
-from crackerjack.events.chunk import Chunk
+from crackerjack.events.chunk import Chunk, chunk_of
 from crackerjack.events.event import Draft
 from crackerjack.events.hub import Hub
 from crackerjack.events.jetstream import Message
@@ -361,11 +361,11 @@ def test_a_long_job_is_read_from_anywhere(
 ) -> None:
     decoded: list[int] = []
 
-    def decode(message: Message) -> Chunk:
+    def decode(message: Message) -> Chunk | None:
         decoded.append(message.number)
-        return Chunk(message)
+        return chunk_of(message)
 
-    monkeypatch.setattr("crackerjack.events.chunk_reader.Chunk", decode)
+    monkeypatch.setattr("crackerjack.events.chunk_reader.chunk_of", decode)
     broker = connect(broker_server)
     log = NatsEventLog(broker)
     long, other = new_job(log, "long"), new_job(log, "other")
