@@ -248,7 +248,7 @@ class Broker:
                 if not asking.done():
                     asking.set_result(None)
             # Not each time: who cannot come back tries four times a second.
-            if (said := repr(error)) not in self._said:
+            if (said := repr(error)) not in self._said and not self._closing:
                 self._said.add(said)
                 _LOGGER.info("%s: %s", self.address.shown, said)
 

@@ -127,7 +127,11 @@ def broker_in_environment(environment: Mapping[str, str]) -> BrokerAddress | Non
 def _parse(text: str, environment: Mapping[str, str]) -> BrokerAddress:
     urls, space, login = [], "", ("", "")
     for part in text.split(","):
-        url, found, user = _server(part.strip())
+        try:
+            url, found, user = _server(part.strip())
+        except ValueError:
+            # Not the part alone: a comma or a # may be in a password.
+            raise _wrong(text) from None
         urls.append(url)
         space, login = found or space, user if user[0] else login
     secrets = {name: _secret(environment, name) for name in ("USER", "PASSWORD", "TOKEN")}
@@ -152,20 +156,20 @@ def _parse(text: str, environment: Mapping[str, str]) -> BrokerAddress:
 
 
 def _server(text: str) -> tuple[str, str, tuple[str, str]]:
-    """One server of an address: its URL, the space, user and password."""
-    try:
-        parts = urlsplit(text)
-        port = parts.port or 4222
-    except ValueError as error:
-        raise _wrong(text) from error
+    """One server of an address: its URL, the space, user and password. Raises :exc:`ValueError`."""
+    parts = urlsplit(text)
+    port = 4222 if parts.port is None else parts.port
     space = parts.path.strip("/")
     if (
         parts.scheme not in {"nats", "tls"}
         or not parts.hostname
         or parts.query
+        or parts.fragment
+        or not port
         or (space and not _SPACE.fullmatch(space))
     ):
-        raise _wrong(text)
+        raise ValueError(text)
+    parts.hostname.encode("idna")  # else looking it up fails as nothing that is understood
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
     login = unquote(parts.username or ""), unquote(parts.password or "")
     return f"{parts.scheme}://{host}:{port}", space, login

@@ -230,6 +230,7 @@ def test_nobody_there_and_no_jetstream(crackerjack: CommandLine) -> None:
     with nats_server(jetstream=False) as server:
         assert_refused(listing(crackerjack, server.url), server.url, "has no JetStream", "-js")
     assert_refused(listing(crackerjack, server.url), server.url, "cannot be reached", "refused")
+    assert_refused(crackerjack("worker", CRACKERJACK_BROKER=server.url), "cannot be reached")
     assert_refused(listing(crackerjack, "nats://no.such.host.invalid:4222"), "cannot be reached")
 
 
@@ -250,7 +251,13 @@ def test_the_command_line_takes_no_secret(crackerjack: CommandLine) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    [f"http://ann:{SECRET}@host", f"nats://ann:{SECRET}@host:port", f"nats://{SECRET}@host/a b"],
+    [
+        f"http://ann:{SECRET}@host",
+        f"nats://ann:{SECRET}@host:port",
+        f"nats://{SECRET}@host/a b",
+        f"nats://ann:{SECRET},x@host",  # a comma is between servers
+        f"nats://ann:12#{SECRET}@host",  # this would be the server ann, and its port 12
+    ],
 )
 def test_an_address_that_is_none_shows_no_secret(text: str) -> None:
     with pytest.raises(UsageError) as caught:
