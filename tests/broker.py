@@ -26,7 +26,9 @@ class NatsServer:
         self._directory = directory
         self.port = _free_port()
         self._config = directory / "server.conf"
-        store = json.dumps(str(directory / "js"))
+        self.store = directory / "js"
+        """Where its streams are."""
+        store = json.dumps(str(self.store))
         stores = f"jetstream {{ store_dir: {store} }}\n" if jetstream else ""
         self._config.write_text(f'listen: "127.0.0.1:{self.port}"\n{stores}{config}\n')
         self._process: subprocess.Popen[bytes] | None = None

@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 import msgspec
+import nats.errors
 from nats.aio.msg import Msg
 
 from crackerjack.errors import StoreForbids, StoreUnavailable
 from crackerjack.events.broker import Broker
+
+Answer = TypeVar("Answer")
 
 _EXPECTED: Final = "Nats-Expected-Last-Subject-Sequence"
 _WRONG_SEQUENCE: Final = 10071
@@ -66,12 +69,14 @@ class Stream:
     def __init__(self, broker: Broker, name: str) -> None:
         self._broker = broker
         self.name: Final = name
+        self._settings: dict[str, Any] = {}
 
     def open(self, settings: dict[str, Any]) -> dict[str, Any]:
         """Make the stream unless it is there, and return its settings; one that is there keeps its own.
 
         Raises :exc:`StoreForbids` where this user may not make it.
         """
+        self._settings = settings
         found: dict[str, Any] = (self.info() or self._make(settings))["config"]
         for name in sorted(_NEEDED & settings.keys()):
             if not found.get(name):
@@ -80,6 +85,11 @@ class Stream:
                     "name another space: nats://host/space",
                 )
         return found
+
+    def made_again(self) -> dict[str, Any]:
+        """Make the stream anew where it is gone, say with the disk of its broker; its description."""
+        fresh = {"metadata": {"store": os.urandom(16).hex()}}  # it is another store
+        return self._make(self._settings | (fresh if "metadata" in self._settings else {}))
 
     def info(self) -> dict[str, Any] | None:
         """The server's description of the stream; None where there is none."""
@@ -111,13 +121,14 @@ class Stream:
             for place, (_, _, headers) in enumerate(messages, 1):
                 headers |= {"Nats-Batch-Id": batch, "Nats-Batch-Sequence": str(place)}
             messages[-1][2]["Nats-Batch-Commit"] = "1"
-        stored = int(self._stored(self._broker.request_last(messages))["seq"])
+        answer = self._asked(lambda: self._broker.request_last(messages))
+        stored = int(self._stored(answer)["seq"])
         return list(range(stored - len(writes) + 1, stored + 1))
 
     def last(self, subject: str) -> Message | None:
         """The last message of a subject, which may have wildcards."""
-        answer = self._broker.request(self._direct, _json({"last_by_subj": subject}))
-        return stored_message(answer)
+        request = _json({"last_by_subj": subject})
+        return stored_message(self._asked(lambda: self._broker.request(self._direct, request)))
 
     def last_of_each(self, subjects: Sequence[str]) -> dict[str, Message]:
         """The last message of each subject that has one."""
@@ -166,6 +177,17 @@ class Stream:
         decoded: dict[str, Any] = msgspec.json.decode(answer.data)
         return decoded
 
+    def _asked(self, ask: Callable[[], Answer]) -> Answer:
+        """What the broker answers; where it came back without the stream, of a new one."""
+        try:
+            return ask()
+        except StoreUnavailable as error:
+            nobody = isinstance(error.__cause__, nats.errors.NoRespondersError)
+            if not nobody or not self._settings or self.info() is not None:
+                raise
+            self.made_again()
+            return ask()
+
     def _make(self, settings: dict[str, Any]) -> dict[str, Any]:
         replicas = self._broker.address.replicas
         wanted = {"name": self.name, "storage": "file", "num_replicas": replicas, **settings}
@@ -186,7 +208,7 @@ class Stream:
         return found
 
     def _many(self, request: dict[str, Any]) -> list[Message]:
-        answers = self._broker.request_many(self._direct, _json(request))
+        answers = self._asked(lambda: self._broker.request_many(self._direct, _json(request)))
         status = (answers[-1].headers or {}).get("Status")
         if status not in {"204", "404"}:
             raise self._broker.unavailable(f"cannot read the stream {self.name} ({status})")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
-from typing import Final
+from typing import Any, Final
 
 from nats.aio.msg import Msg
 
@@ -223,7 +223,7 @@ class NatsEventLog:
             }
         )
         self.records.open_stream()
-        self._store_id = str(config.get("metadata", {}).get("store", self._events.name))
+        self._store_id = self._id_of(config)
 
     def _check_tail(self) -> None:
         """Look now and then whether something was stored that nobody told us of."""
@@ -232,7 +232,12 @@ class NatsEventLog:
 
     def _ask_where_it_ends(self) -> None:
         reached = self._tail.number
-        self._tail.expect(self._events.last_number(), reached)
+        info = self._events.info() or self._events.made_again()
+        self._store_id = self._id_of(info["config"])
+        self._tail.expect(int(info["state"]["last_seq"]), reached)
+
+    def _id_of(self, config: dict[str, Any]) -> str:
+        return str(config.get("metadata", {}).get("store", self._events.name))
 
     def _last_chunks(self, job_ids: Sequence[JobId]) -> dict[JobId, Chunk]:
         chunks = self._reader.last_chunks(job_ids)
@@ -262,8 +267,8 @@ class NatsEventLog:
         chunks = self._chunks_after(entry.header.job_id, 0)
         events = [event for chunk in chunks for event in chunk.events]
         if bulk:
-            return events
-        few = [event for event in events if event.event_type not in _BULK]
+            return [event for event in events if event.readable]
+        few = [event for event in events if event.event_type not in _BULK and event.readable]
         if entry.terminal is not None:
             self._milestones[entry.header] = few
             while len(self._milestones) > _MOST_MILESTONES:

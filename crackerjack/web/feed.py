@@ -27,6 +27,8 @@ A_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 """A position, or another whole number, as clients send it: one that 64 bits of the store can hold."""
 _READ: Final = 512
 """Events per look at the log: some milliseconds, then the event loop has its turn."""
+_CHECK_EVERY: Final = 2.0
+"""Seconds between looks whether a broker still has what it had."""
 
 
 class Reader(Protocol):
@@ -251,6 +253,10 @@ def _ignore(_events: list[WorkflowEvent], _read_at: float) -> None:
     pass
 
 
+class WentBack(StoreUnavailable):
+    """The store has less than was delivered: a broker lost its disk, or the end of what was on it."""
+
+
 class Feeds:
     """All feeds of one log; a feed lives as long as somebody holds it.
 
@@ -267,6 +273,7 @@ class Feeds:
         self._pages = Pages()
         self._feeds: WeakValueDictionary[JobId | None, Feed] = WeakValueDictionary()
         self._position = log.position()
+        self._check_at = 0.0
 
     async def get(self, job_id: JobId | None) -> Feed:
         """The feed of a job, which need not exist yet; of the whole store with None.
@@ -296,10 +303,12 @@ class Feeds:
     async def look(self) -> bool:
         """Deliver some of what is new; True when there may be more. Raises :exc:`StoreUnavailable`.
 
-        To be called again only when it has returned.
+        To be called again only when it has returned. After :exc:`WentBack` nobody has the feeds any
+        more that there were: who held one has to begin again.
         """
         found = await self.reading.news(self._position, _READ)
         if not found:
+            await self._check_position()
             return False
         read_at = time.time()
         self._position = found[-1][0]
@@ -314,6 +323,17 @@ class Feeds:
             feed.head = max(feed.head, self._position)
         self._on_events([event for _, event in found], read_at)
         return len(found) == _READ
+
+    async def _check_position(self) -> None:
+        """Raise :exc:`WentBack` where the store ends before what it had; now and then, if it may."""
+        if not self._log.distant or time.monotonic() < self._check_at:
+            return
+        self._check_at = time.monotonic() + _CHECK_EVERY
+        position = await self.reading.ask(self._log.position)
+        if position < self._position:
+            self._position, self._pages = position, Pages()
+            self._feeds.clear()
+            raise WentBack("of the broker", "has lost what was at its end", "clients begin again")
 
     def _deliver(self, feed: Feed, events: list[WorkflowEvent], positions: list[int]) -> None:
         # A feed that was made a moment ago may be ahead of us: it has read its head from the log.

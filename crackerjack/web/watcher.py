@@ -15,7 +15,7 @@ from crackerjack.events.hub import Hub
 from crackerjack.events.poke import PokeBox
 from crackerjack.jobs.job_manager import JobManager
 from crackerjack.types import JobId
-from crackerjack.web.feed import Feeds
+from crackerjack.web.feed import Feeds, WentBack
 
 POLL_SECONDS: Final = 0.25
 """Between looks at the log when nobody says that something is new: what a lost poke costs."""
@@ -92,6 +92,9 @@ class Watcher:
                 self._is_due, began = False, time.monotonic()
                 try:
                     self._is_due = await self._feeds.look() or self._is_due
+                except WentBack as error:
+                    _LOGGER.warning("%s", error)
+                    self._on_blind()
                 except StoreUnavailable as error:  # the poll comes back to it
                     self._cannot_see(error, began)
                     return
