@@ -197,6 +197,8 @@ def load_config(
         changes["check"] = True
         origins["check"] = "environment (CI)"
     for key, value in overrides.items():
+        if key not in Settings.__struct_fields__:  # a worker hears of them from others
+            raise ConfigError("the command line", f"there is no setting {key[:80]!r}")
         changes[key] = value
         origins[key] = "command line"
     values = {**msgspec.structs.asdict(settings), **changes}

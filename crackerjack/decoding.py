@@ -37,7 +37,7 @@ def msgpack_decoder(kind: type[T]) -> msgspec.msgpack.Decoder[T]:
     return decoder
 
 
-def decoded(data: bytes, kind: type[T]) -> T | None:
+def decoded(data: bytes | msgspec.Raw, kind: type[T]) -> T | None:
     """What somebody wrote whom nobody vouches for, from JSON; None where it is not of this type."""
     try:
         return json_decoder(kind).decode(data)

@@ -15,7 +15,7 @@ from typing import Annotated, Final
 import msgspec
 
 from crackerjack.decoding import decoded, json_decoder
-from crackerjack.events.event import WorkflowEvent
+from crackerjack.events.event import LATEST, WorkflowEvent
 from crackerjack.events.jetstream import Message
 from crackerjack.events.payload import QUEUED_TYPES, TERMINAL_TYPES
 from crackerjack.types import JobId, is_job_id
@@ -67,6 +67,7 @@ class Chunk:
             events is None
             or len(events) != about.count
             or any(event.job_id != about.job_id for event in events)
+            or not all(0 <= event.timestamp <= LATEST for event in events)
             or any(event.seq != seq for seq, event in enumerate(events, first))
             or not _is_utf8(self._events)
         ):

@@ -11,6 +11,9 @@ from crackerjack.decoding import json_decoder
 from crackerjack.events.payload import PAYLOADS, TERMINAL_TYPES, EventType, Payload
 from crackerjack.types import JobId
 
+LATEST: Final = 253402300799.0
+"""Seconds since the epoch: the last time that has a date, for what strangers wrote."""
+
 
 class Draft(msgspec.Struct, frozen=True):
     """An event on its way to the log: everything but the `seq`, which the log gives."""
@@ -47,6 +50,14 @@ class WorkflowEvent(msgspec.Struct, frozen=True, rename={"body": "data"}):
     def payload(self) -> Payload:
         """The payload, typed. Raises :exc:`ValueError` for an event type this version lacks."""
         return json_decoder(PAYLOADS[EventType(self.event_type)]).decode(self.body)
+
+    @property
+    def readable(self) -> bool:
+        """Whether it is of a type that this version knows, with what belongs to that."""
+        try:
+            return self.payload is not None
+        except (ValueError, RecursionError):
+            return False
 
     @property
     def terminal(self) -> bool:

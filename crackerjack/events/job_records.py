@@ -15,6 +15,7 @@ from crackerjack.decoding import decoded
 from crackerjack.errors import JobExists, UnknownJob
 from crackerjack.events.broker import Broker
 from crackerjack.events.chunk import Chunk
+from crackerjack.events.event import LATEST
 from crackerjack.events.jetstream import Message, Stream, Write, WrongSequence
 from crackerjack.events.log import JobEntry, JobHeader
 from crackerjack.types import JobId, is_job_id
@@ -172,7 +173,11 @@ class JobRecords:
 def _opening(message: Message) -> _Opening | None:
     """How a job began; None where the record says something else, or of another job."""
     opening = decoded(message.data, _Opening)
-    if opening is None or not is_job_id(opening.header.job_id):
+    if (
+        opening is None
+        or not is_job_id(opening.header.job_id)
+        or not 0 <= opening.header.created <= LATEST
+    ):
         return None
     return opening if opening.header.job_id == message.subject.split(".")[-2] else None
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from crackerjack.fleet.leases import Leases
 from crackerjack.fleet.work_queue import WorkQueue
 from crackerjack.jobs.queue_state import QueueEntry, QueueState
-from crackerjack.reports.safe_text import one_line
+from crackerjack.reports.safe_text import inert
 
 
 def queue_state(queue: WorkQueue, leases: Leases) -> QueueState:
@@ -64,4 +64,4 @@ def render_queue(state: QueueState) -> str:
         lines.append(
             f"  worker {worker.worker}  {worker.busy} of {worker.slots} busy  {labels}{going}"
         )
-    return "".join(f"{one_line(line)}\n" for line in lines)
+    return "".join(f"{inert(line)}\n" for line in lines)

@@ -7,7 +7,7 @@ from typing import ClassVar, Final
 
 import msgspec
 
-from crackerjack.decoding import json_decoder
+from crackerjack.decoding import decoded, json_decoder
 from crackerjack.errors import StoreUnavailable
 from crackerjack.events.event import WorkflowEvent
 from crackerjack.events.log import EventLog
@@ -87,15 +87,15 @@ def ended_tests(log: EventLog, run: TestedRun) -> tuple[list[EndedTest], bool]:
 
     Raises :exc:`StoreUnavailable`.
     """
-    decoder = json_decoder(EndedTest)
     found: list[EndedTest] = []
     since, last = run.begins, run.begins + _EVENTS
     while page := log.read(run.job_id, since, min(_PAGE, last - since)):
-        found += [
-            decoder.decode(event.body)
+        told = (
+            decoded(event.body, EndedTest)
             for event in page
             if event.event_type == EventType.TEST_COMPLETED
-        ]
+        )
+        found += [test for test in told if test is not None]
         since = page[-1].seq
         if since >= last:
             return found, page[-1].terminal
