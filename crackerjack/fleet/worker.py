@@ -73,7 +73,6 @@ class Worker:
         stop = self._broker.subscribe(
             f"{self._queue.subjects}.>", lambda _message: self._wake.set()
         )
-        said = ""
         try:
             while not self._draining.is_set() or self._busy:
                 self._wake.clear()

@@ -326,7 +326,7 @@ class Feeds:
 
     async def _check_position(self) -> None:
         """Raise :exc:`WentBack` where the store ends before what it had; now and then, if it may."""
-        if not self._log.distant or time.monotonic() < self._check_at:
+        if self._log.recent is None or time.monotonic() < self._check_at:
             return
         self._check_at = time.monotonic() + _CHECK_EVERY
         position = await self.reading.ask(self._log.position)

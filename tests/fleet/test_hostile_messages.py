@@ -192,8 +192,8 @@ def test_an_announcement_of_what_was_never_stored_ends_no_tail(home: Home) -> No
     log.append([draft(job_id, EventType.JOB_QUEUED, JobQueued(reason="second"))], owner=QUEUE)
     wait_for(lambda: len(log.read_all(0, 100)) == 2, "the tail finds back to what is stored")
     tail = LiveTail()
-    tail.begin(99)
-    tail.begin(5, reached=99)
+    tail.expect(99)
+    tail.expect(5, reached=99)
     assert tail.number == 5
 
 
