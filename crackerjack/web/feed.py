@@ -114,7 +114,8 @@ class Feed:
     async def look_up(self) -> None:
         """Read from the log where it stands; needed again only where nobody calls :meth:`Feeds.look`."""
         if self.job_id is None:
-            self.head = max(self.head, await self._reading.ask(self._log.position))
+            position = await self._reading.ask(self._log.position)
+            self.head = max(self.head, position)  # which may have been delivered meanwhile
             self._pages_of, self._looked_up = None, True
             return
         try:

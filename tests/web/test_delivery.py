@@ -8,10 +8,12 @@ import socket
 import threading
 from collections.abc import Iterator
 from contextlib import ExitStack
+from typing import Any, cast
 
 import pytest
 from websockets.sync.client import ClientConnection
 
+from crackerjack.events.log import EventLog
 from crackerjack.web.connection import Limits
 from crackerjack.web.feed import Feeds
 from crackerjack.web.page import Selection
@@ -98,6 +100,49 @@ def test_a_page_leads_no_further_than_the_server_has_told(writer: Writer) -> Non
         assert [part.last for part in page.messages(Selection(), 2)] == [3]
 
     asyncio.run(read())
+
+
+class FarAway:
+    """A log of another machine, which answers where it stands when it is let."""
+
+    def __init__(self, log: EventLog) -> None:
+        self._log = log
+        self.asked, self.may_answer = threading.Event(), threading.Event()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    def recent(self, after: int, limit: int) -> None:
+        """Nothing is known without asking."""
+
+    def position(self) -> int:
+        position = self._log.position()
+        self.asked.set()
+        assert self.may_answer.wait(SECONDS)
+        return position
+
+
+def test_what_is_delivered_while_a_feed_asks_where_the_log_stands_is_not_forgotten(
+    writer: Writer,
+) -> None:
+    job_id = writer.job()
+    writer.publish(job_id, 2)
+
+    async def follow() -> None:
+        log = FarAway(writer.log)
+        log.may_answer.set()
+        feeds = Feeds(cast("EventLog", log))
+        log.asked.clear()
+        log.may_answer.clear()
+        getting = asyncio.create_task(feeds.get(None))
+        await asyncio.to_thread(log.asked.wait, SECONDS)
+        writer.publish(job_id, 1)
+        await feeds.look()
+        log.may_answer.set()
+        feed = await getting
+        assert feed.head == 3
+
+    asyncio.run(follow())
 
 
 def test_no_event_of_all_jobs_comes_twice(server: InProcess, writer: Writer) -> None:
