@@ -19,7 +19,7 @@ from crackerjack.errors import StoreUnavailable
 from crackerjack.events.event import WorkflowEvent
 from crackerjack.events.payload import EventType
 from crackerjack.fleet.bundle import Bundle, pack
-from crackerjack.fleet.queued_job import QueuedJob, check_label
+from crackerjack.fleet.queued_job import QueuedJob, parse_labels
 from crackerjack.fleet.recipe import GROUPS
 from crackerjack.fleet.submission import RemoteJob, submit
 from crackerjack.fleet_container import Fleet
@@ -90,8 +90,8 @@ class Elsewhere:
         return None
 
     def _queued(self, config: Config, options: RunOptions, job_id: JobId) -> QueuedJob:
+        needs = parse_labels((*config.fleet.needs, *self._arguments.needs))
         bundle = self._pack(config, options)
-        needs = (*config.fleet.needs, *self._arguments.needs)
         priority = self._arguments.priority
         return QueuedJob(
             job_id=job_id,
@@ -106,7 +106,7 @@ class Elsewhere:
             ),
             overrides={**overrides_of(self._arguments), "check": config.check},
             priority=config.fleet.priority if priority is None else int(priority),
-            needs=tuple(sorted({check_label(need) for need in needs})),
+            needs=tuple(f"{key}={value}" for key, value in sorted(needs.items())),
             most_at_once=config.fleet.max_running,
             max_attempts=config.fleet.max_attempts,
             asked_by=this_process(),

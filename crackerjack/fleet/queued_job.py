@@ -23,6 +23,10 @@ MAX_ATTEMPTS: Final = 3
 """Workers that a job may lose before it counts as what kills them."""
 QUEUE: Final = "queue"
 """The owner of a job that no worker has."""
+MOST_LABELS: Final = 64
+"""Of a job or a worker."""
+_MOST_BYTES: Final = 768 * 1024
+"""Of a job as it travels; servers take messages up to a megabyte."""
 _TASK: Final = re.compile(r"[a-z0-9-]{1,64}")
 _LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}=[A-Za-z0-9_.-]{0,63}")
 
@@ -52,7 +56,7 @@ class QueuedJob(msgspec.Struct, frozen=True, kw_only=True):
     overrides: dict[str, Any] = {}
     """Settings of the command line, which go over those of the project."""
     priority: Annotated[int, msgspec.Meta(ge=0, le=TASK_PRIORITY)] = DEFAULT_PRIORITY
-    needs: tuple[str, ...] = ()
+    needs: Annotated[tuple[str, ...], msgspec.Meta(max_length=MOST_LABELS)] = ()
     """Labels that the worker must have, as ``KEY=VALUE``."""
     most_at_once: Annotated[int, msgspec.Meta(ge=0, le=1_000_000)] = 0
     """Jobs of the project that may run at the same time; 0 for any number."""
@@ -99,6 +103,15 @@ def queued_job(subject: str, data: bytes) -> QueuedJob | None:
     return job if named and job.priority == TASK_PRIORITY else None
 
 
+def check_size(job: QueuedJob) -> None:
+    """Raise :exc:`UsageError` for a job that no broker takes, before anything of it is there."""
+    if len(msgspec.json.encode(job)) > _MOST_BYTES:
+        raise UsageError(
+            f"what this run asks for takes more than {_MOST_BYTES // 1024} KiB, which is more than a"
+            " queue holds: name directories instead of so many files"
+        )
+
+
 def check_label(text: str) -> str:
     """Return the label, ``KEY=VALUE``; raises :exc:`UsageError`."""
     if not _LABEL.fullmatch(text):
@@ -115,4 +128,6 @@ def parse_labels(texts: Iterable[str]) -> dict[str, str]:
         key, _, value = check_label(text).partition("=")
         if labels.setdefault(key, value) != value:
             raise UsageError(f"two values for the label {key}: {labels[key]} and {value}")
+        if len(labels) > MOST_LABELS:
+            raise UsageError(f"more than {MOST_LABELS} labels")
     return labels

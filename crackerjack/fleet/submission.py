@@ -12,7 +12,7 @@ from crackerjack.errors import StoreError
 from crackerjack.events.event import WorkflowEvent, draft
 from crackerjack.events.log import EventLog, JobHeader
 from crackerjack.events.payload import EventType, JobQueued, WorkflowEnded
-from crackerjack.fleet.queued_job import QUEUE, QueuedJob
+from crackerjack.fleet.queued_job import QUEUE, QueuedJob, check_size
 from crackerjack.fleet.work_queue import WorkQueue
 from crackerjack.hooks.process import Cancellation
 from crackerjack.types import ExitCode, JobId
@@ -22,7 +22,8 @@ _NEVER: Final = 10 * 365 * 24 * 3600.0
 
 
 def submit(log: EventLog, queue: WorkQueue, job: QueuedJob, workflow: str) -> None:
-    """Open the job's log and queue it. Raises :exc:`JobExists` and :exc:`StoreUnavailable`."""
+    """Open the job's log and queue it. Raises :exc:`JobExists`, :exc:`UsageError` and :exc:`StoreUnavailable`."""
+    check_size(job)
     now = time.time()
     header = JobHeader(
         job_id=job.job_id, project=job.project, workflow=workflow, created=now, owner=QUEUE

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from crackerjack.errors import ObjectDamaged, ObjectMissing, UnknownJob, UsageError
@@ -22,10 +23,12 @@ from crackerjack.events.nats_log import NatsEventLog
 from crackerjack.events.payload import EventType, JobQueued
 from crackerjack.fleet.own_directory import own_directory
 from crackerjack.fleet.queue_state import queue_state, render_queue
-from crackerjack.fleet.queued_job import QUEUE, queued_job
+from crackerjack.fleet.queued_job import QUEUE, parse_labels, queued_job
+from crackerjack.fleet.submission import submit
 from crackerjack.fleet.task_talk import Said, result_of
 from crackerjack.types import JobId
 from crackerjack.web.feed import Feeds, WentBack
+from crackerjack.workflow.options import RunOptions
 from tests.broker import connect, nats_server
 from tests.fleet.home import PATIENCE, Home, home_of, project_of, wait_for
 from tests.fleet.keeping import ObjectsInMemory
@@ -120,6 +123,7 @@ TASK = {"name": "h", "limit": 1, "limited_by": "", "answers": "s.part.j.h.0123ab
         ("s.queue.-1.j", {"priority": -1}),
         ("s.queue.10.j", {"priority": 10}),
         ("s.queue.5.j", {"most_at_once": 10**9}),
+        ("s.queue.5.j", {"needs": ["a=b"] * 1000}),
         ("s.queue.5.j~h", {"task": TASK}),  # with a priority that submitters may use
         ("s.queue.10.j~h", {"priority": 10, "task": {**TASK, "answers": "$JS.API.STREAM.PURGE.s"}}),
         ("s.queue.10.j~h", {"priority": 10, "task": {**TASK, "answers": "s.part.k.h.0123abcd"}}),
@@ -136,6 +140,17 @@ def test_an_entry_of_the_queue_is_what_its_subject_says(
     assert queued_job("s.queue.5.j", json.dumps(entry).encode()) is not None
     assert queued_job("s.queue.10.j~h", json.dumps(part).encode()) is not None
     assert queued_job(subject, json.dumps({**entry, **fields}).encode()) is None
+
+
+def test_what_no_queue_takes_is_refused_before_there_is_a_job(home: Home, tmp_path: Path) -> None:
+    job = home.job(project_of(tmp_path / "project"))
+    options = RunOptions(paths=tuple(f"{number:0200}" for number in range(5000)))
+    with pytest.raises(UsageError, match="name directories"):
+        submit(home.fleet.log, home.fleet.queue, msgspec.structs.replace(job, options=options), "w")
+    assert home.fleet.log.jobs() == []
+    for labels in (["a=1", "a=2"], [f"k{number}=1" for number in range(65)]):
+        with pytest.raises(UsageError, match="label"):
+            parse_labels(labels)
 
 
 @pytest.mark.parametrize(
