@@ -77,6 +77,8 @@ def start_detached(
     and with ours when the system starts no such process (there is a limit to the length of all arguments),
     or when it has not begun in time and was ended.
     """
+    if _runner(log, job_id) is not None:
+        raise JobExists(job_id)
     paths = tuple(os.path.join(project, path) for path in options.path)
     options = msgspec.structs.replace(options, path=paths)
     choice = [f"--workflow={workflow}"] if workflow else []
