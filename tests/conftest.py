@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, settings
 
 # A busy machine is no reason to fail, so no example has a deadline. `make soak` tries many more
 # examples, and `make test` fewer with the interpreters that are not the first.
-settings.register_profile("default", deadline=None)
+settings.register_profile("default", deadline=None, max_examples=50)
 settings.register_profile("few", deadline=None, max_examples=10)
 settings.register_profile(
     "soak", deadline=None, max_examples=5_000, suppress_health_check=[HealthCheck.too_slow]

@@ -6,11 +6,13 @@ library for it would double what an environment for development has to load.
 
 from __future__ import annotations
 
+import atexit
 import functools
 import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 from collections import deque
@@ -68,8 +70,8 @@ class Tab:
         return self._devtools.call(method, session=self._session, **parameters)
 
     def another(self) -> Tab:
-        """A further one of the same browser, in a window of its own: hidden tabs draw nothing."""
-        return self._devtools.tab(window=True)
+        """A further one of the same browser, which gets no keys."""
+        return self._devtools.tab()
 
     def worker(self) -> Worker:
         """The worker that the tabs of this browser share."""
@@ -129,7 +131,11 @@ class Worker:
     def __init__(self, devtools: DevTools) -> None:
         self._devtools = devtools
         targets = devtools.call("Target.getTargets")["targetInfos"]
-        (found,) = [one["targetId"] for one in targets if one["type"] == "shared_worker"]
+        (found,) = [
+            one["targetId"]
+            for one in targets
+            if one["type"] == "shared_worker" and one["browserContextId"] == devtools.context
+        ]
         attached = devtools.call("Target.attachToTarget", targetId=found, flatten=True)
         self._session = attached["sessionId"]
 
@@ -158,10 +164,18 @@ class DevTools:
         """All that was reported."""
         self._connection = connection
         self._calls = 0
+        # What a page keeps, and its workers, no other test has: a context is like a profile.
+        created = self.call("Target.createBrowserContext", disposeOnDetach=True)
+        self.context: str = created["browserContextId"]
 
-    def tab(self, *, window: bool = False) -> Tab:
-        """Open an empty tab; `window`: in a window of its own, which gets no keys."""
-        target = self.call("Target.createTarget", url="about:blank", newWindow=window)
+    def tab(self) -> Tab:
+        """Open an empty tab in a window of its own: hidden tabs draw nothing."""
+        target = self.call(
+            "Target.createTarget",
+            url="about:blank",
+            newWindow=True,
+            browserContextId=self.context,
+        )
         attached = self.call("Target.attachToTarget", targetId=target["targetId"], flatten=True)
         return Tab(self, attached["sessionId"])
 
@@ -209,37 +223,71 @@ class DevTools:
 
 @contextmanager
 def chromium(directory: Path, names: Mapping[str, int] | None = None) -> Iterator[Tab]:
-    """A tab of a new browser; skips where there is none.
+    """A tab of a browser that has seen nothing yet; skips where there is none.
 
-    `names` are names with a port, and the port of this machine that the browser goes to for each.
+    `names` are names with a port, and the port of this machine that the browser goes to for each: with
+    them it is a new one. Else it is one for all tests of this process, since starting it takes a second.
     """
-    path = chromium_path()
-    if path is None:
-        pytest.skip(f"no Chromium here: none of {', '.join(_NAMES)} starts")
-    profile = directory / "profile"
-    rules = ",".join(f"MAP {name} 127.0.0.1:{port}" for name, port in (names or {}).items())
-    with (directory / "chromium.log").open("w+") as log:
-        process = subprocess.Popen(
-            [path, *_FLAGS, f"--user-data-dir={profile}", f"--host-resolver-rules={rules}"],
-            stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
-            env={**os.environ, "HOME": str(directory)},
-            start_new_session=True,
-        )
+    if names is None:
+        with _tab(_shared_browser().url) as tab:
+            yield tab
+        return
+    browser = Browser(directory, names)
+    try:
+        with _tab(browser.url) as tab:
+            yield tab
+    finally:
+        browser.kill()
+
+
+@contextmanager
+def _tab(url: str) -> Iterator[Tab]:
+    with connect(
+        url, open_timeout=SECONDS, max_size=None, max_queue=None, proxy=None
+    ) as connection:
+        devtools = DevTools(connection)
+        yield devtools.tab()
+        devtools.call("Target.disposeBrowserContext", browserContextId=devtools.context)
+
+
+class Browser:
+    """A running browser with its profile in a directory."""
+
+    def __init__(self, directory: Path, names: Mapping[str, int]) -> None:
+        path = chromium_path()
+        if path is None:
+            pytest.skip(f"no Chromium here: none of {', '.join(_NAMES)} starts")
+        profile = directory / "profile"
+        rules = ",".join(f"MAP {name} 127.0.0.1:{port}" for name, port in names.items())
+        with (directory / "chromium.log").open("w+") as log:
+            self._process = subprocess.Popen(
+                [path, *_FLAGS, f"--user-data-dir={profile}", f"--host-resolver-rules={rules}"],
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, "HOME": str(directory)},
+                start_new_session=True,
+            )
         try:
-            url = _devtools_url(process, profile / "DevToolsActivePort", log.name)
-            with connect(
-                url, open_timeout=SECONDS, max_size=None, max_queue=None, proxy=None
-            ) as connection:
-                devtools = DevTools(connection)
-                yield devtools.tab()
-                devtools.call("Browser.close")
-            process.wait(SECONDS)
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
+            self.url = _devtools_url(self._process, profile / "DevToolsActivePort", log.name)
+        except BaseException:
+            self.kill()
+            raise
+
+    def kill(self) -> None:
+        """End it, and all its processes."""
+        with suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+@functools.cache
+def _shared_browser() -> Browser:
+    directory = tempfile.mkdtemp(prefix="chromium-")
+    browser = Browser(Path(directory), {})
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)
+    atexit.register(browser.kill)
+    return browser
 
 
 def _devtools_url(process: subprocess.Popen[bytes], told: Path, log: str) -> str:

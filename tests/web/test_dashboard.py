@@ -111,9 +111,7 @@ FOLD: Final = """
 """
 
 
-@pytest.mark.parametrize(
-    "arguments", [["-t"], ["-t", "--check"], ["--fast"], ["--skip-hooks"], ["--fail-fast", "-t"]]
-)
+@pytest.mark.parametrize("arguments", [["-t"], ["--skip-hooks"], ["--fail-fast", "-t", "--check"]])
 def test_the_page_makes_of_events_what_the_server_makes(
     arguments: list[str], server: Served, writer: Writer, project: Path, tmp_path: Path
 ) -> None:

@@ -187,7 +187,7 @@ def test_who_is_killed_costs_no_client_an_event(
     project: Path, server: MortalServer, writer: Writer, tmp_path: Path, seed: str, soak: bool
 ) -> None:
     runs, lost = [], 0
-    for number in range(50 if soak else 5):
+    for number in range(50 if soak else 3):
         killed = ("runner", "server", "runner and server")[number % 3]
         print(f"round {number}: {killed}")
         run = Run(project, JobId(f"round-{number}"), tmp_path / "said")
