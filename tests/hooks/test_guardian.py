@@ -107,8 +107,9 @@ def test_who_left_the_group_is_not_left_behind_either(sleeper: subprocess.Popen[
     tool = """
         import subprocess, sys, time
         below = (
-            "import subprocess, time\\n"
-            "print(subprocess.Popen(['sleep', '1000'], process_group=0).pid, flush=True)\\n"
+            "import os, subprocess, time\\n"
+            "pid = subprocess.Popen(['sleep', '1000'], process_group=0).pid\\n"
+            "os.write(1, b'%d\\\\n' % pid)\\n"  # at once: others write too
             "time.sleep(1000)"
         )
         subprocess.Popen([sys.executable, "-c", below], start_new_session=True)
