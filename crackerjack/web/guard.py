@@ -25,6 +25,15 @@ _HEADERS: Final = (
     (b"referrer-policy", b"no-referrer"),  # the token may stand in our query
     (b"cross-origin-opener-policy", b"same-origin"),
 )
+# What a page loads is no document, and takes the page's policy; only a worker has one of its own.
+_PARTS: Final = frozenset(
+    path
+    for path, kind in MEDIA_TYPES.items()
+    if kind in {"text/javascript", "text/css"} and path != "/app/live-worker.js"
+)
+_PART_HEADERS: Final = tuple(
+    header for header in _HEADERS if header[0] in {b"x-content-type-options", b"referrer-policy"}
+)
 _PREFLIGHT: Final = (
     (b"access-control-allow-methods", b"GET, POST"),
     (b"access-control-allow-headers", b"authorization, content-type, last-event-id"),
@@ -48,7 +57,8 @@ class Guard:
             await self._app(scope, receive, send)
             return
         origin = self._admission.allowed_origin(scope)
-        allowed: list[tuple[bytes, bytes]] = [*_HEADERS]
+        headers = _PART_HEADERS if scope["path"] in _PARTS else _HEADERS
+        allowed: list[tuple[bytes, bytes]] = [*headers]
         if origin is not None:
             allowed += [(b"access-control-allow-origin", origin.encode()), (b"vary", b"Origin")]
         begun = False

@@ -39,7 +39,7 @@ class Broker:
         self._queue = WorkQueue(self._broker, self._leases)
 
     def submit(self, name: str, *needs: str) -> None:
-        job = QueuedJob(job_id=JobId(name), project=f"/work/{name}", bundle="none", needs=needs)
+        job = QueuedJob(job_id=JobId(name), project=f"/srv/{name}", bundle="none", needs=needs)
         submit(self._log, self._queue, job, "standard")
 
     def worker(self, name: str) -> None:

@@ -308,7 +308,10 @@ class TestTheServer:
         assert client.get("/readyz").json() == {"status": "ready"}
         assert client.get("/asyncapi.json").json()["asyncapi"] == "3.0.0"
         assert "crackerjack.stream(" in client.get("/client.js").text
-        assert "default-src 'none'" in client.get("/").headers["content-security-policy"]
+        for path in ("/", "/app/live-worker.js", "/jobs"):
+            assert "default-src 'none'" in client.get(path).headers["content-security-policy"]
+        part = client.get("/app/dom.js").headers
+        assert part["x-content-type-options"] == "nosniff"
 
     def test_metrics(self, client: httpx.Client, writer: Writer, server: Served) -> None:
         job_id = writer.job()
