@@ -26,7 +26,6 @@ from crackerjack.fleet_container import Fleet
 from crackerjack.hooks.cache import CacheFile, ResultCache
 from crackerjack.hooks.git import NO_REPOSITORY
 from crackerjack.jobs.job_manager import check_options
-from crackerjack.jobs.process_identity import this_process
 from crackerjack.jobs.queue_state import WorkerRecord
 from crackerjack.types import HookStatus, JobId
 from crackerjack.workflow.options import RunOptions
@@ -109,7 +108,6 @@ class Elsewhere:
             needs=tuple(f"{key}={value}" for key, value in sorted(needs.items())),
             most_at_once=config.fleet.max_running,
             max_attempts=config.fleet.max_attempts,
-            asked_by=this_process(),
         )
 
     def _pack(self, config: Config, options: RunOptions) -> Bundle:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from crackerjack.config import Config, load_config
+from crackerjack.config import Config
 from crackerjack.errors import CrackerjackError, JobEnded, StoreError, StoreUnavailable, UnknownJob
 from crackerjack.events.bus import WorkflowEventBus
 from crackerjack.events.event import draft
@@ -25,9 +23,9 @@ from crackerjack.events.payload import (
     Payload,
     WorkflowEnded,
 )
-from crackerjack.fleet.bundle import unpack
 from crackerjack.fleet.objects import ObjectStore
-from crackerjack.fleet.queued_job import QUEUE, QueuedJob
+from crackerjack.fleet.project_copy import configuration, make_copy
+from crackerjack.fleet.queued_job import QUEUE, QueuedJob, never
 from crackerjack.fleet.work_queue import Cancelled, Claim
 from crackerjack.hooks.process import Cancellation
 from crackerjack.hooks.project import Project
@@ -191,7 +189,7 @@ class Assignment:
     def _return(self, reason: str, attempt: int) -> None:
         """Make the job one that no worker has, if it is this one's."""
         job_id, log = self.queued.job_id, self._parts.log
-        if log.take_over(job_id, old_owner=self._parts.owner, new_owner=QUEUE, expires=_never()):
+        if log.take_over(job_id, old_owner=self._parts.owner, new_owner=QUEUE, expires=never()):
             requeued = JobRequeued(reason=reason, attempt=attempt)
             log.append([draft(job_id, EventType.JOB_REQUEUED, requeued)], owner=QUEUE)
 
@@ -256,14 +254,8 @@ class Assignment:
         return self._parts.share(self.queued, project, own, cancel)
 
     def _project(self) -> Config:
-        with suppress(FileNotFoundError):
-            os.unlink(bundle_mark(self._directory))
-        fresh_directory(self._directory)
-        unpack(self.queued.bundle, self._parts.objects, self._directory)
-        root = os.path.realpath(self._directory)
-        return load_config(
-            root, environment=self._parts.environment, overrides=self.queued.overrides
-        )
+        make_copy(self.queued, self._parts.objects, self._directory)
+        return configuration(self.queued, self._directory, self._parts.environment)
 
     def _last_attempt(self) -> int:
         """Which one was the last, by what the log says."""
@@ -306,22 +298,9 @@ def named(owner: str) -> str:
     return owner.rpartition(":")[0]
 
 
-def bundle_mark(directory: str) -> str:
-    """The file that names the bundle that is in a directory as it was sent; of a part's project."""
-    return f"{directory}.bundle"
-
-
 def is_of_machine(error: Exception) -> bool:
     """Whether the machine refused something, say for want of room on its disk: another one may not."""
     return isinstance(error, OSError) or isinstance(error.__cause__, OSError)
-
-
-def fresh_directory(directory: str) -> None:
-    """Make place for a project; the directory above it shows by its time when it was used."""
-    shutil.rmtree(directory, ignore_errors=True)
-    above = os.path.dirname(directory)
-    os.makedirs(above, exist_ok=True)
-    os.utime(above)
 
 
 @contextmanager
@@ -343,8 +322,3 @@ def kept(claim: Claim, mine: Callable[[], bool]) -> Iterator[None]:
     finally:
         over.set()
         thread.join()
-
-
-def _never() -> float:
-    """When the lease of a job ends that waits in the queue."""
-    return time.time() + 10 * 365 * 24 * 3600.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import time
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any, Final
 
@@ -29,6 +30,11 @@ _MOST_BYTES: Final = 768 * 1024
 """Of a job as it travels; servers take messages up to a megabyte."""
 _TASK: Final = re.compile(r"[a-z0-9-]{1,64}")
 _LABEL: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}=[A-Za-z0-9_.-]{0,63}")
+
+
+def never() -> float:
+    """When the lease of a job ends that no worker has: it may wait for ten years."""
+    return time.time() + 10 * 365 * 24 * 3600.0
 
 
 class Task(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,8 +69,6 @@ class QueuedJob(msgspec.Struct, frozen=True, kw_only=True):
     max_attempts: Annotated[int, msgspec.Meta(ge=1, le=100)] = MAX_ATTEMPTS
     task: Task | None = None
     """The part that this is about; None for the whole job."""
-    asked_by: str = ""
-    """The process that asked for it: ``host:pid:start``."""
 
     @property
     def key(self) -> str:

@@ -12,13 +12,10 @@ from crackerjack.errors import StoreError
 from crackerjack.events.event import WorkflowEvent, draft
 from crackerjack.events.log import EventLog, JobHeader
 from crackerjack.events.payload import EventType, JobQueued, WorkflowEnded
-from crackerjack.fleet.queued_job import QUEUE, QueuedJob, check_size
+from crackerjack.fleet.queued_job import QUEUE, QueuedJob, check_size, never
 from crackerjack.fleet.work_queue import WorkQueue
 from crackerjack.hooks.process import Cancellation
 from crackerjack.types import ExitCode, JobId
-
-_NEVER: Final = 10 * 365 * 24 * 3600.0
-"""Seconds that a job in the queue may wait for a worker."""
 
 
 def submit(log: EventLog, queue: WorkQueue, job: QueuedJob, workflow: str) -> None:
@@ -28,7 +25,7 @@ def submit(log: EventLog, queue: WorkQueue, job: QueuedJob, workflow: str) -> No
     header = JobHeader(
         job_id=job.job_id, project=job.project, workflow=workflow, created=now, owner=QUEUE
     )
-    log.create_job(header, now + _NEVER)
+    log.create_job(header, never())
     waits = JobQueued(reason=waiting_for(job), project=job.project)
     log.append([draft(job.job_id, EventType.JOB_QUEUED, waits)], owner=QUEUE)
     queue.put(job)

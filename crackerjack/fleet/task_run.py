@@ -9,17 +9,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Final, ParamSpec
 
-from crackerjack.config import Config, load_config
+from crackerjack.config import Config
 from crackerjack.errors import CrackerjackError, StoreError, StoreUnavailable
 from crackerjack.events.broker import Broker
-from crackerjack.fleet.assignment import (
-    Parts,
-    bundle_mark,
-    fresh_directory,
-    is_of_machine,
-    kept,
-)
-from crackerjack.fleet.bundle import unpack
+from crackerjack.fleet.assignment import Parts, is_of_machine, kept
+from crackerjack.fleet.project_copy import configuration, keep_copy
 from crackerjack.fleet.queued_job import QueuedJob, Task
 from crackerjack.fleet.task_talk import STOP, Result, Said, Talk
 from crackerjack.fleet.work_queue import Claim
@@ -192,18 +186,8 @@ class TaskRun:
 
     def _project(self) -> Config:
         """The project, which may be there from another part of the same job."""
-        mark = bundle_mark(self._directory)
-        if _read(mark) != self.queued.bundle:
-            with suppress(FileNotFoundError):
-                os.unlink(mark)
-            fresh_directory(self._directory)
-            unpack(self.queued.bundle, self._parts.objects, self._directory)
-            with open(mark, "w", encoding="utf-8") as file:
-                file.write(self.queued.bundle)
-        root = os.path.realpath(self._directory)
-        return load_config(
-            root, environment=self._parts.environment, overrides=self.queued.overrides
-        )
+        keep_copy(self.queued, self._parts.objects, self._directory)
+        return configuration(self.queued, self._directory, self._parts.environment)
 
 
 P = ParamSpec("P")
@@ -217,11 +201,3 @@ def _told(tell: Callable[P, None]) -> Callable[P, None]:
             tell(*arguments, **named)
 
     return told
-
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8") as file:
-            return file.read()
-    except OSError:
-        return ""
