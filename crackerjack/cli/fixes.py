@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Sequence
 
+from crackerjack.cli.reporting import say_waiting
 from crackerjack.cli.store_option import needed_broker, open_fleet_at
 from crackerjack.config import Config, find_project, load_config
 from crackerjack.errors import StillRunning, UsageError
@@ -44,9 +44,7 @@ def make_fixes(fleet: Fleet, config: Config, job_id: JobId, patch: bytes) -> Seq
         job_id=job_id,
         state_dir=fleet.container.state_dir,
         limits=config.bundle,
-        on_wait=lambda holder: print(
-            f"Waiting for {holder or 'another run'} on the same project.", file=sys.stderr
-        ),
+        on_wait=say_waiting,
     )
 
 

@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from crackerjack.cli.reporting import person, print_json, write_report
+from crackerjack.cli.reporting import person, print_json, say_waiting, write_report
 from crackerjack.cli.store_option import open_store
 from crackerjack.config import find_project, load_config
 from crackerjack.errors import JobEnded, UsageError
@@ -94,7 +94,7 @@ def undo(arguments: argparse.Namespace) -> int:
     with open_store(arguments) as container:
         container.jobs.end_lost_jobs()
         job_id = job_or_last(container.jobs, arguments)
-        outcomes = container.jobs.undo(job_id, _say_waiting)
+        outcomes = container.jobs.undo(job_id, say_waiting)
     if arguments.json:
         print_json([msgspec.to_builtins(outcome) for outcome in outcomes])
     elif not outcomes:
@@ -106,10 +106,6 @@ def undo(arguments: argparse.Namespace) -> int:
             print(f"{inert(path)}: {_RESTORATIONS[outcome.outcome]}{reason}")
     done = all(outcome.outcome in _DONE for outcome in outcomes)
     return ExitCode.PASSED if done else ExitCode.FINDINGS
-
-
-def _say_waiting(holder: str) -> None:
-    print(f"Waiting for {holder or 'another run'} on the same project.", file=sys.stderr)
 
 
 def prune(arguments: argparse.Namespace) -> int:

@@ -37,3 +37,8 @@ def print_json(value: Mapping[str, Any] | list[Any]) -> None:
 def person() -> Output:
     """The person at stdout: how wide their terminal is, and what it can show."""
     return Output(sys.stdout, os.environ)
+
+
+def say_waiting(holder: str) -> None:
+    """Say whom a command waits for; empty where that is not known."""
+    print(f"Waiting for {holder or 'another run'} on the same project.", file=sys.stderr)

@@ -138,9 +138,15 @@ class JobRecords:
             for opening in [_opening(message)]
             if opening is not None and project in {None, opening.header.project}
         ]
+        if project is None:  # then these are all that there are
+            self._forget_but(openings)
         openings.reverse()
         for start in range(0, len(openings), _PAGE):
             yield from self._looked_up(openings[start : start + _PAGE], last_chunks)
+
+    def _forget_but(self, openings: list[tuple[Message, _Opening]]) -> None:
+        there = {(message.number, message.stored) for message, _ in openings}
+        self._ended = {key: entry for key, entry in tuple(self._ended.items()) if key in there}
 
     def _looked_up(
         self, openings: list[tuple[Message, _Opening]], last_chunks: LastChunks

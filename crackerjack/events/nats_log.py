@@ -122,9 +122,8 @@ class NatsEventLog:
         if found is None:
             chunks = self._reader.read_on("*", number_after(after), limit)
             found = first_events(chunks, after, limit)
-            if (
-                found
-            ):  # who was told of it must be able to read it again: its announcement may come later
+            # Who was told of it must be able to read it again: its announcement may come later.
+            if found:
                 self._tail.reach(number_of(found[-1][0]))
         return found
 
